@@ -1,0 +1,125 @@
+"""The records that travel through ingest: plain, frozen, torch-free. Seconds are presentation seconds, as float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Level(str, Enum):
+    """The two levels of text that OphCLIP trains on (paper section 3.2)."""
+
+    CLIP = "clip"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """One spoken word with its place on the video's clock."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """One stretch of speech as the recogniser returned it, with the figures by which it is trusted or refused."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    words: tuple[Word, ...] = ()
+    no_speech_probability: float = 0.0
+    mean_log_probability: float = 0.0
+    compression_ratio: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transcript:
+    """What was said in one video, and by which engine and weights it was heard."""
+
+    segments: tuple[Segment, ...]
+    language: str
+    engine: str
+    model: str
+    speech_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """Text that was heard and refused: kept, with the reason, so that nothing vanishes."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """A span of one narrated video and the sentence spoken over it."""
+
+    video_id: str
+    index: int
+    start_seconds: float
+    end_seconds: float
+    narration: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """What came beside the video (yt-dlp's `NAME.info.json`), empty strings where nothing did."""
+
+    title: str = ""
+    description: str = ""
+    uploader: str = ""
+    license: str = ""
+    upload_date: str = ""
+    webpage_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """What the container says and the decoder confirms of one video file."""
+
+    duration_seconds: float
+    width_px: int
+    height_px: int
+    mean_fps: float
+    video_streams: int
+    audio_streams: int
+    audio_stream_index: int | None
+    """Which audio stream is read (index among the audio streams), None without sound."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frames:
+    """Decoded pictures with the second of each: `pixels_thwc` is uint8 RGB, `seconds` float64 of length T."""
+
+    seconds: NDArray[np.float64]
+    pixels_thwc: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One training sample as it stands in a shard: text, provenance and JPEG frames ready to train on."""
+
+    key: str
+    level: Level
+    video_id: str
+    narrated: bool
+    start_seconds: float
+    end_seconds: float
+    text: str
+    """The narration at clip level, the structured title at video level."""
+    frame_seconds: tuple[float, ...]
+    jpegs: tuple[bytes, ...]
+    license: str = ""
+    source: str = ""
+    """Path of the source video relative to the ingested folder."""

@@ -1,0 +1,251 @@
+"""Every option of training, evaluation and search: typed, explained where it stands, torch-free.
+
+Schemas are keyword-only and slotted but not frozen, because Hydra composes over them. `register()` puts them into
+Hydra's ConfigStore so that a misspelled key or a wrong type fails composition by name; `compose()` is how every
+command but training reads its group of `conf/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+class TowerKind(str, Enum):
+    """Which library builds a tower."""
+
+    OPEN_CLIP = "open_clip"
+    TIMM = "timm"
+    HF = "hf"
+
+
+class SelfSupervision(str, Enum):
+    """Loss between two augmented views of a clip."""
+
+    SIMSIAM = "simsiam"
+    NONE = "none"
+
+
+class RetrievalMode(str, Enum):
+    """How silent videos enter training (docs/method.md)."""
+
+    LIVE = "live"
+    SILENT_PAIRS = "silent_pairs"
+    NONE = "none"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the forward and backward pass."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+@dataclass(kw_only=True, slots=True)
+class LevelsConfig:
+    """Alternation of levels, counted in steps: each cycle is `clip` clip steps, then `video` video steps."""
+
+    clip: int = 3
+    """Clip steps in a cycle. Default decided here; the paper alternates, its ratio is not public."""
+    video: int = 1
+    """Video steps in a cycle."""
+
+    def __post_init__(self) -> None:
+        if self.clip < 0 or self.video < 0 or self.clip + self.video == 0:
+            raise ValueError("data.levels: clip and video must not be negative, and one of them must be positive")
+
+
+@dataclass(kw_only=True, slots=True)
+class DataConfig:
+    """What is read from the corpus and how batches are made of it."""
+
+    root: str = MISSING
+    """Corpus folder that `ophclip ingest` wrote."""
+    clip_batch: int = 120
+    """Clips in a batch. Default: the ancestors' 120."""
+    video_batch: int = 25
+    """Videos in a batch. Default: the ancestors' 25."""
+    clip_frames: int = 4
+    """Frames drawn from each clip, anew at each visit. Default: the ancestors' 4."""
+    video_frames: int = 16
+    """Frames drawn uniformly from each whole video. The ancestors draw up to 64."""
+    max_clips_per_video: int = 4
+    """Most clips of one video in a batch: clips of one video are near-duplicates of each other."""
+    levels: LevelsConfig = field(default_factory=LevelsConfig)
+    workers: int = 2
+    """Loader processes; the batches do not depend on it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VisualConfig:
+    """The visual tower: a frame in, a vector out."""
+
+    kind: TowerKind = TowerKind.OPEN_CLIP
+    """`open_clip` (a named architecture's visual half) or `timm`."""
+    name: str = MISSING
+    """Architecture name in that library."""
+    weights: str = ""
+    """Local file or `package:DISTRIBUTION/path`; empty starts from random weights."""
+    image_size_px: int = 224
+    """Side of the square picture that the tower sees."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Channel means in 0..1. Default: ImageNet, as the ancestors."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Channel standard deviations in 0..1. Default: ImageNet, as the ancestors."""
+    frozen_blocks: int = 0
+    """How many leading blocks are left as loaded (the stem counts with the first)."""
+
+
+@dataclass(kw_only=True, slots=True)
+class TextConfig:
+    """The text tower: tokens in, a vector out."""
+
+    kind: TowerKind = TowerKind.OPEN_CLIP
+    """`open_clip` (a named architecture's text half) or `hf` (a local Hugging Face folder)."""
+    name: str = MISSING
+    """Architecture name, local folder, hub name already in the cache, or `package:DISTRIBUTION/path`."""
+    weights: str = ""
+    """Weights file for `open_clip`; for `hf` the folder carries them: `pretrained` loads them, empty starts random."""
+    context_length: int = 77
+    """Most tokens of a text. Default: CLIP's 77."""
+    frozen_blocks: int = 0
+    """How many leading transformer blocks are left as loaded (embeddings count with the first)."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """The dual encoder."""
+
+    name: str = MISSING
+    """Name written into bundles and results."""
+    embed_dim: int = 768
+    """Width of the common space. Default: the ancestors' 768."""
+    visual: VisualConfig = field(default_factory=VisualConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    initial_temperature: float = 0.07
+    """Initial softmax temperature; learned, clamped so that the scale stays below 100."""
+    learned_temperature: bool = True
+    """Whether the temperature is learned; the ancestors fix it at 0.1."""
+
+
+@dataclass(kw_only=True, slots=True)
+class AugmentConfig:
+    """Augmentation of training frames, batched on the device. Defaults: the SSL augmentation of the ancestors."""
+
+    crop_scale_min: float = 0.5
+    """Smallest area share of a random crop. The ancestors' 0.08 can cut the instrument away; decided here."""
+    colour_jitter: float = 0.4
+    """Strength of brightness, contrast and saturation changes (hue: a quarter of it)."""
+    colour_probability: float = 0.8
+    grey_probability: float = 0.2
+    blur_probability: float = 0.5
+    flip_probability: float = 0.5
+
+
+@dataclass(kw_only=True, slots=True)
+class LossConfig:
+    """What is optimised at the two levels."""
+
+    self_supervision: SelfSupervision = SelfSupervision.SIMSIAM
+    """Between two views of each clip. Default: SimSiam (paper section 3.2)."""
+    self_supervision_weight: float = 1.0
+    """Weight of that loss at clip level (`w_ssl`)."""
+    mask_same_video: bool = True
+    """Leave clips of one video out of each other's negatives."""
+
+
+@dataclass(kw_only=True, slots=True)
+class RetrievalConfig:
+    """Silent videos as an auxiliary signal at video level (paper section 3.3)."""
+
+    mode: RetrievalMode = RetrievalMode.LIVE
+    """`live` loads and encodes what was retrieved; `silent_pairs` is the control that just trains on silent titles."""
+    top_k: int = 4
+    """How many silent videos are retrieved for a narrated title."""
+    min_score: float = 0.8
+    """Hits with a lower title cosine are dropped, so that an empty, vague or foreign bank adds nothing."""
+    visual_weight: float = 10.0
+    """Weight of visual agreement beside the title score when one of the top K is drawn."""
+    own_title: bool = True
+    """Also pair a retrieved silent video with its own title."""
+    weight: float = 1.0
+    """Weight of the retrieval loss (`w_ra`)."""
+    warmup_steps: int = 0
+    """Steps before retrieval begins; it never begins before the first full refresh of the bank."""
+    refresh_every: int = 500
+    """Steps between full re-encodings of the bank."""
+
+
+@dataclass(kw_only=True, slots=True)
+class OptimConfig:
+    """AdamW with warm-up and cosine decay."""
+
+    learning_rate: float = 5e-5
+    """Peak rate. Default: the ancestors' 5e-5."""
+    text_learning_rate_factor: float = 1.0
+    """Rate of the text tower's loaded layers against the peak."""
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    clip_gradient_norm: float = 1.0
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainerConfig:
+    """The run itself."""
+
+    steps: int = 10_000
+    """Optimiser steps."""
+    precision: Precision = Precision.FP32
+    checkpoint_every: int = 500
+    """Steps between checkpoints; the last one is always written."""
+    log_every: int = 10
+    """Steps between rows of `metrics.csv`."""
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves torch's own choice."""
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """Everything that `python -m ophclip.train` takes."""
+
+    seed: int = 0
+    out: str = "outputs/train"
+    """Run folder: config, metrics, checkpoints, bundle. An unfinished run in it is continued."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+@dataclass(kw_only=True, slots=True)
+class ZeroShotConfig:
+    """Zero-shot recognition by comparing frames with prompts."""
+
+    fps: float = 1.0
+    """Frames per second of video that are scored, by timestamp. Default: `video_macro_v1`."""
+    window_seconds: float = 0.0
+    """Each second is scored by the mean of frames within this window; 0 scores single frames."""
+    smoothing_seconds: float = 0.0
+    """Width of the causal median over predicted phases, reported apart from the raw ones; 0 leaves it out."""
+    batch_frames: int = 64
+    bootstrap_samples: int = 1000
+    """Resamples of videos for 95 % intervals."""
+    seed: int = 0
+
+
+@dataclass(kw_only=True, slots=True)
+class IndexConfig:
+    """The search index over windows of video."""
+
+    window_seconds: float = 4.0
+    stride_seconds: float = 2.0
+    fps: float = 2.0
+    batch_frames: int = 64
+    thumbnail_width_px: int = 256
