@@ -1,0 +1,38 @@
+# Recipes run in the project's environment: call them through ./justw, which makes it.
+
+# list the recipes
+default:
+    @just --list
+
+# the whole pipeline on a simulated world, or on your own folder: ./justw demo --videos FOLDER
+demo *args:
+    ophclip demo {{ args }}
+
+# style, types, import directions, then the quick tests
+test *args: check
+    python -m pytest {{ args }}
+
+# the tests that take longer: whole runs, two processes, real engines
+test-slow *args:
+    python -m pytest -m slow {{ args }}
+
+# style, types and import directions
+check:
+    ruff check .
+    ruff format --check .
+    mypy
+    lint-imports
+
+# mend what can be mended by machine
+format:
+    ruff check --fix .
+    ruff format .
+
+# resolve the dependencies anew into requirements.lock
+lock:
+    uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --generate-hashes \
+        --no-emit-index-url --no-annotate --quiet -o requirements.lock
+
+# the pictures of docs/ from a fresh simulated world
+pictures out="/tmp/ophclip-pictures":
+    python -m ophclip.simulate.contact_sheet {{ out }} docs/contact_sheet.jpg
