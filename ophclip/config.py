@@ -249,3 +249,32 @@ class IndexConfig:
     fps: float = 2.0
     batch_frames: int = 64
     thumbnail_width_px: int = 256
+
+
+@dataclass(kw_only=True, slots=True)
+class DemoConfig:
+    """The whole pipeline in one command."""
+
+    out: str = "demo"
+    """Folder of everything the demo makes; the page is `report.html` in it."""
+    videos: str = ""
+    """Your own folder of videos; empty simulates a world and knows the truth about it."""
+    seed: int = 0
+    narrated: int = 24
+    """Simulated narrated videos at site A."""
+    silent: int = 24
+    """Simulated silent videos at site A."""
+    held_out: int = 8
+    """Simulated held-out videos at each of the sites A and B."""
+    workers: int = 2
+    """Processes that simulate and ingest."""
+    ingest: list[str] = field(default_factory=list)
+    """Overrides of `conf/ingest.yaml`."""
+    train: list[str] = field(default_factory=list)
+    """Overrides of `conf/train.yaml`."""
+    zeroshot: list[str] = field(default_factory=list)
+    """Overrides of `conf/zeroshot.yaml`."""
+    index: list[str] = field(default_factory=list)
+    """Overrides of `conf/index.yaml`."""
+    queries: list[str] = field(default_factory=list)
+    """Instrument searches shown in the report, scored where the truth is known."""
