@@ -15,6 +15,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
     epilog="Every command takes KEY=VALUE overrides of its file in conf/ after its own options.",
 )
