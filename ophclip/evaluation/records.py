@@ -1,0 +1,116 @@
+"""What evaluation passes around: labelled videos, torch-free. Seconds are presentation seconds, as float.
+
+Shapes: N labelled seconds, C classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNLABELLED = -1
+"""Class id of a second that no segment covers: it is left out of every score."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where a dataset comes from and how its labels are read where the files leave a choice."""
+
+    name: str
+    license: str
+    citation: str
+    obtain: str
+    overlap_rule: str = "where segments overlap, the one that starts last holds"
+    background_rule: str = "seconds outside every segment are unlabelled and not scored"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelSegment:
+    """A phase over the half-open span [start, end) of one video."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseVideo:
+    """One video with its phases, ordered by start; `attributes` are for subgroups (surgeon, experience)."""
+
+    video_id: str
+    path: Path
+    segments: tuple[LabelSegment, ...]
+    split: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseDataset:
+    """Videos labelled with one phase at a time; `classes` in the owner's order are the list that is predicted over."""
+
+    source: Source
+    classes: tuple[str, ...]
+    videos: tuple[PhaseVideo, ...]
+
+    def only(self, split: str) -> PhaseDataset:
+        """The videos of one split; ValueError if there is none."""
+        kept = tuple(video for video in self.videos if video.split == split)
+        if not kept:
+            known = ", ".join(sorted({video.split for video in self.videos} - {""})) or "none"
+            raise ValueError(f"{self.source.name}: no video of split {split!r}; splits in the annotations: {known}")
+        return replace(self, videos=kept)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresenceVideo:
+    """One video with 0/1 presence of each class at given seconds; `present_nc` holds NaN where nobody said."""
+
+    video_id: str
+    path: Path
+    seconds_n: NDArray[np.float64]
+    present_nc: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresenceDataset:
+    """Videos labelled with any number of classes at a time."""
+
+    source: Source
+    classes: tuple[str, ...]
+    videos: tuple[PresenceVideo, ...]
+
+
+def class_ids_at(
+    segments: Sequence[LabelSegment], classes: Sequence[str], seconds_n: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Class id [N] at each second, UNLABELLED outside every segment; of overlapping segments the last to start holds."""
+    ids_n = np.full(len(seconds_n), UNLABELLED, dtype=np.int64)
+    number = {label: index for index, label in enumerate(classes)}
+    for segment in sorted(segments, key=lambda item: (item.start_seconds, item.end_seconds)):
+        inside_n = (seconds_n >= segment.start_seconds) & (seconds_n < segment.end_seconds)
+        ids_n[inside_n] = number[segment.label]
+    return ids_n
+
+
+def phase_split_hash(dataset: PhaseDataset) -> str:
+    """SHA-256 over class list, video ids and labels, so that two results can be told to be of the same split."""
+    lines = ["|".join(dataset.classes)]
+    for video in sorted(dataset.videos, key=lambda item: item.video_id):
+        spans = (f"{part.start_seconds:.3f},{part.end_seconds:.3f},{part.label}" for part in video.segments)
+        lines.append(f"{video.video_id}|{video.split}|" + "|".join(spans))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def presence_split_hash(dataset: PresenceDataset) -> str:
+    """SHA-256 over class list, video ids, seconds and labels."""
+    digest = hashlib.sha256("|".join(dataset.classes).encode())
+    for video in sorted(dataset.videos, key=lambda item: item.video_id):
+        digest.update(f"\n{video.video_id}\n".encode())
+        digest.update(np.ascontiguousarray(video.seconds_n, dtype="<f8").tobytes())
+        digest.update(np.nan_to_num(video.present_nc, nan=-1.0).astype("<f8").tobytes())
+    return digest.hexdigest()
