@@ -7,10 +7,15 @@ command but training reads its group of `conf/`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
+from typing import TypeVar
 
 from omegaconf import MISSING
+
+T = TypeVar("T")
 
 
 class TowerKind(str, Enum):
@@ -154,6 +159,12 @@ class LossConfig:
     """Weight of that loss at clip level (`w_ssl`)."""
     mask_same_video: bool = True
     """Leave clips of one video out of each other's negatives."""
+    share_equal_texts: bool = True
+    """Texts of a batch that are the same words are positives of each other's pictures instead of negatives."""
+
+    def __post_init__(self) -> None:
+        if self.self_supervision_weight < 0:
+            raise ValueError("loss.self_supervision_weight: must not be negative; 0 leaves the loss out")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -176,6 +187,16 @@ class RetrievalConfig:
     """Steps before retrieval begins; it never begins before the first full refresh of the bank."""
     refresh_every: int = 500
     """Steps between full re-encodings of the bank."""
+    momentum: float = 0.0
+    """Share of the old vector that stays when a step writes a row back; 0 replaces it."""
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise ValueError("retrieval.top_k: must be at least 1; retrieval.mode=none turns retrieval off")
+        if self.refresh_every < 1 or self.warmup_steps < 0:
+            raise ValueError("retrieval.refresh_every must be at least 1 and retrieval.warmup_steps not negative")
+        if not 0 <= self.momentum < 1:
+            raise ValueError("retrieval.momentum: must lie in 0 (replace) up to, not including, 1")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -188,7 +209,15 @@ class OptimConfig:
     """Rate of the text tower's loaded layers against the peak."""
     weight_decay: float = 0.05
     warmup_steps: int = 100
+    """Steps over which the rate rises from zero; half a cosine over the remaining `trainer.steps` follows."""
     clip_gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 leaves them."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError("optim.learning_rate: must be positive")
+        if self.weight_decay < 0 or self.warmup_steps < 0 or self.clip_gradient_norm < 0:
+            raise ValueError("optim: weight_decay, warmup_steps and clip_gradient_norm must not be negative")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -206,6 +235,12 @@ class TrainerConfig:
     """`auto`, `cpu` or `cuda`."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.checkpoint_every < 1 or self.log_every < 1:
+            raise ValueError("trainer: steps, checkpoint_every and log_every must be at least 1")
+        if self.device not in {"auto", "cpu", "cuda"}:
+            raise ValueError(f"trainer.device: expected auto, cpu or cuda, found {self.device}")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -278,3 +313,79 @@ class DemoConfig:
     """Overrides of `conf/index.yaml`."""
     queries: list[str] = field(default_factory=list)
     """Instrument searches shown in the report, scored where the truth is known."""
+
+
+def config_folder() -> Path:
+    """The repository's `conf/` when run from a checkout, else the copy inside the installed package."""
+    here = Path(__file__).parent
+    in_checkout = (here.parent / "pyproject.toml").is_file() and (here.parent / "conf" / "train.yaml").is_file()
+    return here.parent / "conf" if in_checkout else here / "_conf"
+
+
+def register() -> None:
+    """Put every schema into Hydra's ConfigStore; doing it again changes nothing."""
+    from hydra.core.config_store import ConfigStore
+
+    from ingest.config import IngestConfig
+
+    store = ConfigStore.instance()
+    schemas = {
+        "train_schema": TrainConfig,
+        "ingest_schema": IngestConfig,
+        "zeroshot_schema": ZeroShotConfig,
+        "index_schema": IndexConfig,
+        "demo_schema": DemoConfig,
+        "model_schema": ModelConfig,
+    }
+    for name, schema in schemas.items():
+        store.store(name=name, node=schema)
+
+
+def compose(name: str, overrides: Sequence[str], schema: type[T]) -> T:
+    """Read `conf/NAME.yaml` with `overrides` in Hydra's `key=value` grammar into its typed record.
+
+    Raises:
+        ValueError: one line that names the option that is misspelled, of the wrong type, missing or contradictory.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    register()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+            composed = hydra_compose(config_name=name, overrides=list(overrides))
+        return typed(composed, schema)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_one_line(error, name)) from error
+
+
+def typed(composed: object, schema: type[T]) -> T:
+    """Turn a composed DictConfig into its record, checks of `__post_init__` included.
+
+    Raises:
+        ValueError: one line that names the option that is missing or contradictory.
+    """
+    from omegaconf import OmegaConf
+
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise ValueError(f"{missing[0]}: has no default; give it as {missing[0]}=VALUE")
+    try:
+        record = OmegaConf.to_object(composed)
+    except AttributeError as error:
+        raise ValueError(f"configuration: {error}; leave that option out") from error
+    if not isinstance(record, schema):
+        raise ValueError(f"configuration: expected {schema.__name__}; begin the file's defaults with its schema")
+    return record
+
+
+def _one_line(error: Exception, name: str) -> str:
+    """Hydra says what is wrong over several lines, the option among them; the cause says it best."""
+    words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words += [line.strip() for line in str(error.__cause__ or "").splitlines()[:1]]
+    noise = ("full_key:", "object_type=", "reference_type=", "See https:", "To append", "Config search", "provider=")
+    told = dict.fromkeys(line.rstrip(".") for line in words if not line.startswith(noise))
+    key = next((line.removeprefix("full_key:").strip() for line in words if line.startswith("full_key:")), "")
+    return f"{key or name}: {'; '.join(told)}"
