@@ -1,0 +1,1 @@
+"""Losses as pure functions of vectors: no model, no configuration, no state."""

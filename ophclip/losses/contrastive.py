@@ -1,0 +1,70 @@
+"""Contrastive loss between pictures and texts (OphCLIP section 3.2; InfoNCE, van den Oord et al. 2018, eq. 4).
+
+Legend of shapes: n visual vectors, m text vectors, d width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def info_nce(
+    visual_nd: Tensor,
+    text_md: Tensor,
+    scale: Tensor | float,
+    positives_nm: Tensor | None = None,
+    ignored_nm: Tensor | None = None,
+) -> Tensor:
+    """Mean of the two directions, visual to text and text to visual, each a mean over rows that have a positive.
+
+    Args:
+        visual_nd: vectors of pictures; normalised here, so that products are cosines.
+        text_md: vectors of texts, normalised here.
+        scale: factor of the cosines, the inverse temperature.
+        positives_nm: True where a picture belongs to a text; the target is uniform over a row's positives.
+            Without it n must equal m and row i belongs to text i.
+        ignored_nm: True where a pair is neither positive nor negative; a positive is never ignored.
+
+    Returns:
+        A scalar; zero, with gradient, where no row has a positive.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+    positives = _positives(visual_nd, text_md, positives_nm)
+    logits = scale * F.normalize(visual_nd, dim=-1) @ F.normalize(text_md, dim=-1).T
+    ignored = torch.zeros_like(positives) if ignored_nm is None else ignored_nm & ~positives
+    return (_one_direction(logits, positives, ignored) + _one_direction(logits.T, positives.T, ignored.T)) / 2
+
+
+def same_group(groups_n: Tensor, others_m: Tensor | None = None) -> Tensor:
+    """True where two rows carry the same number [n, m]: the same video, for the mask of its other clips."""
+    others = groups_n if others_m is None else others_m
+    return groups_n[:, None] == others[None, :]
+
+
+def same_text(ids_nl: Tensor) -> Tensor:
+    """True where two rows hold the same tokens [n, n]."""
+    return (ids_nl[:, None, :] == ids_nl[None, :, :]).all(dim=-1)
+
+
+def _positives(visual_nd: Tensor, text_md: Tensor, positives_nm: Tensor | None) -> Tensor:
+    n, m = visual_nd.shape[0], text_md.shape[0]
+    if positives_nm is None:
+        if n != m:
+            raise ValueError(f"info_nce: {n} pictures against {m} texts; say in positives_nm which belong together")
+        return torch.eye(n, dtype=torch.bool, device=visual_nd.device)
+    if positives_nm.shape != (n, m):
+        raise ValueError(f"info_nce: expected positives of shape [{n}, {m}], found {list(positives_nm.shape)}")
+    return positives_nm
+
+
+def _one_direction(logits_nm: Tensor, positives_nm: Tensor, ignored_nm: Tensor) -> Tensor:
+    counts_n = positives_nm.sum(dim=1)
+    # A row without a positive adds nothing, but one of nothing but -inf would turn the gradient into NaN.
+    logits_nm = logits_nm.masked_fill(ignored_nm & (counts_n > 0)[:, None], -torch.inf)
+    log_probability_nm = logits_nm.log_softmax(dim=1).masked_fill(~positives_nm, 0.0)
+    loss_n = -log_probability_nm.sum(dim=1) / counts_n.clamp(min=1)
+    return loss_n.sum() / (counts_n > 0).sum().clamp(min=1)
