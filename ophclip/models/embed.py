@@ -1,0 +1,70 @@
+"""Pictures and texts to unit vectors, in batches: what evaluation, search and users call.
+
+Shapes: N pictures or texts, D the width of the common space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ophclip.data.tokenizer import Tokenizer
+from ophclip.models.dual_encoder import DualEncoder
+from ophclip.models.preprocess import Preprocess
+
+Item = TypeVar("Item")
+
+
+def embed_frames(
+    model: DualEncoder, preprocess: Preprocess, frames: Iterable[NDArray[np.uint8]], batch: int = 64
+) -> NDArray[np.float32]:
+    """Pictures (uint8 RGB [H, W, 3], any iterable, read `batch` at a time) -> unit vectors float32 [N, D].
+
+    The model is put into evaluation for the call and back afterwards. N = 0 gives an array of shape [0, D].
+    """
+    with _evaluating(model):
+        return _stacked(
+            model,
+            (model.encode_frames(preprocess(part).to(model.device), normalise=True) for part in _parts(frames, batch)),
+        )
+
+
+def embed_texts(
+    model: DualEncoder, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 256
+) -> NDArray[np.float32]:
+    """Texts -> unit vectors float32 [N, D]; the model is put into evaluation for the call and back afterwards."""
+    with _evaluating(model):
+        return _stacked(
+            model,
+            (model.encode_text(tokenizer(part).to(model.device), normalise=True) for part in _parts(texts, batch)),
+        )
+
+
+def _stacked(model: DualEncoder, vectors: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+    rows = [np.asarray(part.float().cpu().numpy(), dtype=np.float32) for part in vectors]
+    return np.concatenate(rows) if rows else np.zeros((0, model.embed_dim), dtype=np.float32)
+
+
+def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    if size < 1:
+        raise ValueError(f"batch: {size} given, at least 1 expected")
+    stream = iter(items)
+    while part := list(islice(stream, size)):
+        yield part
+
+
+@contextmanager
+def _evaluating(model: DualEncoder) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)

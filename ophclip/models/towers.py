@@ -1,0 +1,212 @@
+"""The two towers, built by open_clip's own builders, with leading blocks that stay exactly as loaded.
+
+Shapes: B pictures or texts, S the side of a picture, L tokens, D the width of the common space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from open_clip.hf_configs import arch_dict
+from open_clip.hf_model import HFTextEncoder
+from open_clip.model import _build_text_tower, _build_vision_tower
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import TextTransformer, VisionTransformer
+from timm.models import group_parameters
+from torch import Tensor, nn
+
+from ingest.weights import resolve_weights
+from ophclip.config import TextConfig, TextPooling, TowerKind, VisualConfig
+from ophclip.data.tokenizer import text_folder
+from ophclip.models.architectures import architecture
+from ophclip.models.weights import load_text, load_visual
+
+_PROJECTIONS = ("head.", "proj", "attnpool.c_proj.", "text_projection")
+_POOLERS = {TextPooling.MEAN: "mean_pooler", TextPooling.CLS: "cls_last_hidden_state_pooler"}
+
+
+class Tower(nn.Module):
+    """A network whose leading blocks are frozen: no gradient, no dropout, batch norm with its loaded statistics.
+
+    A graph is built only behind the frozen part, so its backward pass costs nothing.
+    """
+
+    def __init__(self, network: nn.Module, *, frozen_blocks: int, frozen_batch_norm: bool, option: str) -> None:
+        super().__init__()
+        self.network = network
+        for name in _frozen_names(network, frozen_blocks, option):
+            network.get_parameter(name).requires_grad_(False)
+        norms = (
+            [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+            if frozen_batch_norm
+            else []
+        )
+        self._kept_in_eval = (*_wholly_frozen(network), *norms)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[B, 3, S, S] pictures or [B, L] token ids -> [B, D], not normalised."""
+        vectors_bd: Tensor = self.network(inputs)
+        return vectors_bd
+
+    def train(self, mode: bool = True) -> Tower:
+        """Switch to training, except for what is frozen."""
+        super().train(mode)
+        for module in self._kept_in_eval:
+            module.eval()
+        return self
+
+    def loaded_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters below the projection: those that released weights fill."""
+        return (p for name, p in self.network.named_parameters() if not name.startswith(_PROJECTIONS))
+
+    def projection_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of the projection into the common space: new with most released weights."""
+        return (p for name, p in self.network.named_parameters() if name.startswith(_PROJECTIONS))
+
+
+def build_visual_tower(config: VisualConfig, embed_dim: int, *, pretrained: bool = True) -> Tower:
+    """The visual tower; `pretrained` reads `config.weights` if it names a file.
+
+    Raises:
+        ValueError: unknown architecture, missing or unfit weights, more frozen blocks than there are.
+    """
+    network = _visual_network(config, embed_dim)
+    if pretrained and config.weights:
+        load_visual(network, resolve_weights(config.weights))
+    if isinstance(network, TimmModel | ModifiedResNet):
+        network.to(memory_format=torch.channels_last)
+    tower = Tower(
+        network,
+        frozen_blocks=config.frozen_blocks,
+        frozen_batch_norm=config.frozen_batch_norm,
+        option="model.visual.frozen_blocks",
+    )
+    return tower
+
+
+def build_text_tower(config: TextConfig, embed_dim: int, *, pretrained: bool = True) -> Tower:
+    """The text tower; `pretrained` reads the folder's or `config.weights`' tensors if `config.weights` asks for them.
+
+    Raises:
+        ValueError: unknown architecture or folder, missing or unfit weights, more frozen blocks than there are.
+    """
+    if config.kind is TowerKind.HF:
+        network = _hugging_face_network(config, embed_dim, pretrained=pretrained)
+    else:
+        network = _clip_text_network(config, embed_dim)
+        if pretrained and config.weights:
+            load_text(network, resolve_weights(config.weights))
+    return Tower(
+        network, frozen_blocks=config.frozen_blocks, frozen_batch_norm=False, option="model.text.frozen_blocks"
+    )
+
+
+def _visual_network(config: VisualConfig, embed_dim: int) -> nn.Module:
+    if config.kind is TowerKind.TIMM:
+        import timm
+
+        if not timm.is_model(config.name):
+            raise ValueError(
+                f"model.visual.name: timm has no {config.name}; `timm.list_models('*NAME*')` lists what it has"
+            )
+        network: nn.Module = TimmModel(config.name, embed_dim, image_size=config.image_size_px)
+        return network
+    described = architecture(config.name, "model.visual.name")
+    vision = {**described["vision_cfg"], "image_size": config.image_size_px, "timm_model_pretrained": False}
+    built: nn.Module = _build_vision_tower(embed_dim, vision, quick_gelu=described.get("quick_gelu", False))
+    return built
+
+
+def _clip_text_network(config: TextConfig, embed_dim: int) -> nn.Module:
+    described = architecture(config.name, "model.text.name")
+    text = {**described["text_cfg"], "context_length": config.context_length}
+    if "hf_model_name" in text or "hf_tokenizer_name" in text:
+        raise ValueError(
+            f"model.text.name: {config.name} needs a Hugging Face tokenizer; give its folder with model.text.kind=hf"
+        )
+    built: nn.Module = _build_text_tower(embed_dim, text, quick_gelu=described.get("quick_gelu", False))
+    return built
+
+
+def _hugging_face_network(config: TextConfig, embed_dim: int, *, pretrained: bool) -> nn.Module:
+    if config.weights not in ("", "pretrained"):
+        raise ValueError(f"model.text.weights: {config.weights} given; with kind=hf expected `pretrained` or nothing")
+    folder = text_folder(config)
+    loads = pretrained and config.weights == "pretrained"
+    if loads and not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise ValueError(
+            f"{folder}: no model.safetensors or pytorch_model.bin; set model.text.weights= to start from random"
+        )
+    network = HFTextEncoder(
+        str(folder),
+        output_dim=embed_dim,
+        pooler_type=_POOLERS[config.pooling],
+        proj_type="linear",
+        pretrained=loads,
+    ).float()
+    # A projection that keeps angles leaves a loaded sentence space as it is until training has a reason to change it.
+    nn.init.orthogonal_(network.proj.weight) if network.proj.in_features != embed_dim else nn.init.eye_(
+        network.proj.weight
+    )
+    return network
+
+
+def _frozen_names(network: nn.Module, blocks: int, option: str) -> list[str]:
+    if blocks == 0:
+        return []
+    grouped = _blocks(network)
+    if blocks > len(grouped):
+        raise ValueError(f"{option}: {blocks} given, this tower has {len(grouped)} blocks")
+    return [name for block in grouped[:blocks] for name in block]
+
+
+def _blocks(network: nn.Module) -> list[list[str]]:
+    """Parameter names of each block in order; the stem or the embeddings are with the first."""
+    if isinstance(network, TimmModel):
+        return _timm_blocks(network)
+    if isinstance(network, VisionTransformer):
+        stem, blocks = (
+            ("class_embedding", "positional_embedding", "conv1.", "ln_pre."),
+            _numbered("transformer.resblocks", network),
+        )
+    elif isinstance(network, TextTransformer):
+        stem, blocks = (
+            ("token_embedding.", "positional_embedding", "cls_emb"),
+            _numbered("transformer.resblocks", network),
+        )
+    elif isinstance(network, ModifiedResNet):
+        stem, blocks = ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3."), [f"layer{n}." for n in (1, 2, 3, 4)]
+    elif isinstance(network, HFTextEncoder):
+        stem, blocks = _hugging_face_prefixes(network)
+    else:
+        raise ValueError(f"frozen_blocks: not known for {type(network).__name__}; set it to 0")
+    prefixes = [(*stem, blocks[0]), *((block,) for block in blocks[1:])]
+    names = [name for name, _ in network.named_parameters()]
+    return [[name for name in names if name.startswith(prefix)] for prefix in prefixes]
+
+
+def _numbered(path: str, network: nn.Module) -> list[str]:
+    return [f"{path}.{number}." for number, _ in network.get_submodule(path).named_children()]
+
+
+def _hugging_face_prefixes(network: HFTextEncoder) -> tuple[tuple[str, ...], list[str]]:
+    names = arch_dict[network.config.model_type]["config_names"]
+    inner = "transformer.encoder" if hasattr(network.transformer, "encoder") else "transformer"
+    stem = (f"transformer.{names['token_embeddings_attr']}.",)
+    return stem, _numbered(f"{inner}.{names['layer_attr']}", network)
+
+
+def _timm_blocks(network: TimmModel) -> list[list[str]]:
+    groups: dict[int, list[str]] = group_parameters(network.trunk, network.trunk.group_matcher(coarse=True))
+    ordered = [[f"trunk.{name}" for name in groups[number]] for number in sorted(groups)]
+    return [ordered[0] + ordered[1], *ordered[2:]] if len(ordered) > 1 else ordered
+
+
+def _wholly_frozen(module: nn.Module) -> Sequence[nn.Module]:
+    """The largest submodules all of whose parameters (at least one) are frozen."""
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        return [module]
+    return [found for child in module.children() for found in _wholly_frozen(child)]

@@ -1,0 +1,165 @@
+"""Released weights into towers: read as data, renamed where a publisher named them otherwise, loaded strictly."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.timm_model import TimmModel
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_LITE_STEM_AND_HEAD = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_LITE_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_LITE_KEY = re.compile(r"_blocks\.(?P<block>\d+)\.(?P<part>\w+)\.(?P<leaf>\w+)")
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a `.safetensors`, `.pth`, `.pt` or `.bin` file, on the CPU; nothing in the file is executed.
+
+    Raises:
+        ValueError: the file cannot be read, or holds something other than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(safetensors.torch.load_file(path))
+        read = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{path}: cannot be read as weights ({first}); expected tensors in .safetensors or .pth"
+        ) from error
+    for name in _WRAPPERS:
+        if isinstance(read, Mapping) and isinstance(read.get(name), Mapping):
+            read = read[name]
+    if not isinstance(read, Mapping) or not all(isinstance(value, Tensor) for value in read.values()):
+        raise ValueError(f"{path}: holds no table of tensors; expected a state dict")
+    return {str(name).removeprefix("module."): value for name, value in read.items()}
+
+
+def load_visual(network: nn.Module, path: Path) -> None:
+    """Load a file into a visual tower whose projection may be new.
+
+    Raises:
+        ValueError: a key or a shape differs.
+    """
+    tensors = read_tensors(path)
+    if isinstance(network, TimmModel):
+        _load_strictly(network.trunk, _timm_tensors(tensors, network.trunk), path)
+        return
+    own = _half(tensors, "visual.")
+    if isinstance(own.get("positional_embedding"), Tensor) and hasattr(network, "grid_size"):
+        own["positional_embedding"] = _resized_positions(own["positional_embedding"], network)
+    _load_strictly(
+        network, _with_own_projection(own, network, ("proj", "attnpool.c_proj.weight", "attnpool.c_proj.bias")), path
+    )
+
+
+def load_text(network: nn.Module, path: Path) -> None:
+    """Load the text half of a CLIP checkpoint into an open_clip text tower whose projection and context may differ.
+
+    Raises:
+        ValueError: a key or a shape differs.
+    """
+    own = _half(convert_to_custom_text_state_dict(read_tensors(path)), "text.")
+    wanted = network.state_dict()["positional_embedding"].shape[0]
+    if "positional_embedding" in own:
+        own["positional_embedding"] = own["positional_embedding"][:wanted]
+    own.pop("attn_mask", None)
+    _load_strictly(network, _with_own_projection(own, network, ("text_projection",)), path)
+
+
+def efficientnet_lite_to_timm(tensors: Mapping[str, Tensor], trunk: nn.Module) -> dict[str, Tensor]:
+    """Rename the published EfficientNet-Lite tensors to timm's `tf_efficientnet_lite*` names.
+
+    Raises:
+        ValueError: a name that is none of EfficientNet-Lite's.
+    """
+    stages = trunk.get_submodule("blocks")
+    flat = [f"{stage}.{block}" for stage, blocks in stages.named_children() for block, _ in blocks.named_children()]
+    return {_lite_name(name, flat): value for name, value in tensors.items()}
+
+
+def _lite_name(name: str, flat_blocks: list[str]) -> str:
+    block = _LITE_KEY.fullmatch(name)
+    if block is None:
+        part, _, leaf = name.partition(".")
+        if part not in _LITE_STEM_AND_HEAD:
+            raise ValueError(f"weights: {name} is no tensor of EfficientNet-Lite")
+        return f"{_LITE_STEM_AND_HEAD[part]}.{leaf}"
+    number = int(block["block"])
+    parts = _LITE_FIRST_BLOCK if number == 0 else _LITE_BLOCK
+    if number >= len(flat_blocks) or block["part"] not in parts:
+        raise ValueError(f"weights: {name} is no tensor of this EfficientNet-Lite")
+    return f"blocks.{flat_blocks[number]}.{parts[block['part']]}.{block['leaf']}"
+
+
+def _timm_tensors(tensors: dict[str, Tensor], trunk: nn.Module) -> dict[str, Tensor]:
+    if "_conv_stem.weight" in tensors:
+        tensors = efficientnet_lite_to_timm(tensors, trunk)
+    head = getattr(trunk, "default_cfg", {}).get("classifier", ())
+    heads = (head,) if isinstance(head, str) else tuple(head)
+    return {name: value for name, value in tensors.items() if not name.startswith(tuple(f"{one}." for one in heads))}
+
+
+def _half(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return own or dict(tensors)
+
+
+def _with_own_projection(tensors: dict[str, Tensor], network: nn.Module, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """A projection into a space of another width is left as it starts."""
+    present = network.state_dict()
+    for name in names:
+        if name in present and (name not in tensors or tensors[name].shape != present[name].shape):
+            tensors[name] = present[name]
+    return tensors
+
+
+def _resized_positions(positions_nd: Tensor, network: nn.Module) -> Tensor:
+    grid_size = network.grid_size
+    height, width = (int(side) for side in grid_size)  # type: ignore[union-attr]
+    if positions_nd.shape[0] == height * width + 1:
+        return positions_nd
+    first, grid = positions_nd[:1], positions_nd[1:]
+    side = math.isqrt(grid.shape[0])
+    grid_1dhw = grid.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    resized = F.interpolate(grid_1dhw, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    return torch.cat([first, resized.permute(0, 2, 3, 1).reshape(height * width, -1)])
+
+
+def _load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    wanted = network.state_dict()
+    missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or extra:
+        example = f"lacks {missing[0]}" if missing else f"has {extra[0]}, which the tower has not"
+        raise ValueError(
+            f"{path}: does not fit the tower ({len(missing)} missing, {len(extra)} surplus; {example}); check model.*.name"
+        )
+    for name, value in wanted.items():
+        if value.shape != tensors[name].shape:
+            shapes = f"{tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
+            raise ValueError(f"{path}: {name} has shape {shapes}; check model.*.name and image_size_px")
+    network.load_state_dict(dict(tensors), strict=True)
