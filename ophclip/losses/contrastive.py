@@ -40,14 +40,9 @@ def info_nce(
 
 
 def same_group(groups_n: Tensor, others_m: Tensor | None = None) -> Tensor:
-    """True where two rows carry the same number [n, m]: the same video, for the mask of its other clips."""
+    """True where two rows carry the same number [n, m]: clips of one video, or texts of the same words."""
     others = groups_n if others_m is None else others_m
     return groups_n[:, None] == others[None, :]
-
-
-def same_text(ids_nl: Tensor) -> Tensor:
-    """True where two rows hold the same tokens [n, n]."""
-    return (ids_nl[:, None, :] == ids_nl[None, :, :]).all(dim=-1)
 
 
 def _positives(visual_nd: Tensor, text_md: Tensor, positives_nm: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ophclip.losses.contrastive import info_nce, same_text
+from ophclip.losses.contrastive import info_nce, same_group
 
 
 class RetrievalLoss(NamedTuple):
@@ -61,7 +61,7 @@ def live_retrieval(
     scale: Tensor | float,
     *,
     own_title_ud: Tensor | None = None,
-    own_title_ids_ul: Tensor | None = None,
+    own_title_group_u: Tensor | None = None,
 ) -> RetrievalLoss:
     """Loss of silent videos that were encoded with gradient.
 
@@ -75,10 +75,10 @@ def live_retrieval(
         drawn_ub: True where narrated video b drew silent video u, or has the same title as one that did.
         scale: inverse temperature.
         own_title_ud: title vectors of the silent videos.
-        own_title_ids_ul: their tokens, to see which titles are equal; without them none is.
+        own_title_group_u: a number for each title, equal for equal words; without it no two are equal.
     """
     narrated = info_nce(silent_visual_ud, title_bd, scale, drawn_ub)
     if own_title_ud is None:
         return RetrievalLoss(narrated, narrated.new_zeros(()))
-    shared_uu = None if own_title_ids_ul is None else same_text(own_title_ids_ul)
+    shared_uu = None if own_title_group_u is None else same_group(own_title_group_u)
     return RetrievalLoss(narrated, info_nce(silent_visual_ud, own_title_ud, scale, shared_uu))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ophclip.losses.contrastive import info_nce, same_group, same_text
+from ophclip.losses.contrastive import info_nce, same_group
 from ophclip.losses.retrieval import draw_retrieved, live_retrieval
 from ophclip.losses.views import simsiam
 
@@ -53,8 +53,8 @@ def test_info_nce(masked: bool, shared: bool) -> None:
     visual, text = _vectors(7, 5, seed=0), _vectors(7, 5, seed=1)
     scale = torch.tensor(9.0, dtype=torch.float64, requires_grad=True)
     videos = torch.tensor([0, 0, 1, 2, 2, 2, 3])
-    words = torch.tensor([[1, 2], [1, 3], [1, 2], [4, 0], [5, 0], [5, 0], [6, 0]])
-    positives = same_text(words) if shared else torch.eye(7, dtype=torch.bool)
+    words = torch.tensor([1, 2, 1, 4, 5, 5, 6])
+    positives = same_group(words) if shared else torch.eye(7, dtype=torch.bool)
     ignored = same_group(videos) if masked else torch.zeros(7, 7, dtype=torch.bool)
     fast = info_nce(visual, text, scale, positives if shared else None, ignored if masked else None)
     slow = _naive_info_nce(visual, text, scale, positives, ignored)
@@ -83,8 +83,8 @@ def test_live_retrieval() -> None:
     silent, titles, own = _vectors(3, 5, seed=5), _vectors(6, 5, seed=6), _vectors(3, 5, seed=7)
     scale = torch.tensor(6.0, dtype=torch.float64, requires_grad=True)
     drawn = torch.tensor([[1, 0, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]], dtype=torch.bool)
-    words = torch.tensor([[3, 1], [4, 1], [3, 1]])
-    parts = live_retrieval(silent, titles, drawn, scale, own_title_ud=own, own_title_ids_ul=words)
+    words = torch.tensor([3, 4, 3])
+    parts = live_retrieval(silent, titles, drawn, scale, own_title_ud=own, own_title_group_u=words)
     nothing = torch.zeros(3, 6, dtype=torch.bool)
     slow_narrated = _naive_info_nce(silent, titles, scale, drawn, nothing)
     shared = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 0, 1]], dtype=torch.bool)
