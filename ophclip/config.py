@@ -26,6 +26,13 @@ class TowerKind(str, Enum):
     HF = "hf"
 
 
+class TextPooling(str, Enum):
+    """How a Hugging Face text tower makes one vector of many."""
+
+    MEAN = "mean"
+    CLS = "cls"
+
+
 class SelfSupervision(str, Enum):
     """Loss between two augmented views of a clip."""
 
@@ -46,6 +53,15 @@ class Precision(str, Enum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+
+
+class PresenceThreshold(str, Enum):
+    """Where a presence score becomes a yes."""
+
+    MEAN_PROMPT = "mean_prompt"
+    """The class scores above the mean of all classes at that second: needs no labels."""
+    RECALL_90 = "recall_90"
+    """The highest bar, per class and video, that still finds 90 % of the positives: needs labels."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -82,6 +98,13 @@ class DataConfig:
     workers: int = 2
     """Loader processes; the batches do not depend on it."""
 
+    def __post_init__(self) -> None:
+        for name in ("clip_batch", "video_batch", "clip_frames", "video_frames", "max_clips_per_video"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.{name}: must be at least 1")
+        if self.workers < 0:
+            raise ValueError("data.workers: must not be negative; 0 loads in the training process")
+
 
 @dataclass(kw_only=True, slots=True)
 class VisualConfig:
@@ -101,6 +124,16 @@ class VisualConfig:
     """Channel standard deviations in 0..1. Default: ImageNet, as the ancestors."""
     frozen_blocks: int = 0
     """How many leading blocks are left as loaded (the stem counts with the first)."""
+    frozen_batch_norm: bool = False
+    """Keep the loaded statistics of every batch norm also while training: steadier and faster with small batches."""
+
+    def __post_init__(self) -> None:
+        if self.image_size_px < 1:
+            raise ValueError("model.visual.image_size_px: must be at least 1")
+        if self.frozen_blocks < 0:
+            raise ValueError("model.visual.frozen_blocks: must not be negative")
+        if self.kind is TowerKind.HF:
+            raise ValueError("model.visual.kind: expected open_clip or timm, found hf")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -117,6 +150,16 @@ class TextConfig:
     """Most tokens of a text. Default: CLIP's 77."""
     frozen_blocks: int = 0
     """How many leading transformer blocks are left as loaded (embeddings count with the first)."""
+    pooling: TextPooling = TextPooling.MEAN
+    """Of `hf` towers: the mean over tokens, or the first token's vector. Default: mean, as sentence encoders do."""
+
+    def __post_init__(self) -> None:
+        if self.context_length < 2:
+            raise ValueError("model.text.context_length: must be at least 2")
+        if self.frozen_blocks < 0:
+            raise ValueError("model.text.frozen_blocks: must not be negative")
+        if self.kind is TowerKind.TIMM:
+            raise ValueError("model.text.kind: expected open_clip or hf, found timm")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -133,6 +176,12 @@ class ModelConfig:
     """Initial softmax temperature; learned, clamped so that the scale stays below 100."""
     learned_temperature: bool = True
     """Whether the temperature is learned; the ancestors fix it at 0.1."""
+
+    def __post_init__(self) -> None:
+        if self.embed_dim < 1:
+            raise ValueError("model.embed_dim: must be at least 1")
+        if not 0.01 <= self.initial_temperature <= 1:
+            raise ValueError("model.initial_temperature: must lie in 0.01 (the clamp at a scale of 100) to 1")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -258,6 +307,10 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
+    def __post_init__(self) -> None:
+        if self.loss.self_supervision is not SelfSupervision.NONE and self.data.levels.clip and self.data.clip_batch < 2:
+            raise ValueError("data.clip_batch: loss.self_supervision needs at least 2 clips in a batch")
+
 
 @dataclass(kw_only=True, slots=True)
 class ZeroShotConfig:
@@ -268,11 +321,25 @@ class ZeroShotConfig:
     window_seconds: float = 0.0
     """Each second is scored by the mean of frames within this window; 0 scores single frames."""
     smoothing_seconds: float = 0.0
-    """Width of the causal median over predicted phases, reported apart from the raw ones; 0 leaves it out."""
+    """Phases are also predicted from scores averaged over this much of the past, reported apart; 0 leaves it out."""
+    threshold: PresenceThreshold = PresenceThreshold.MEAN_PROMPT
+    """Where a presence score becomes a yes, for the false positive rate: `mean_prompt` or `recall_90`."""
     batch_frames: int = 64
+    """Frames encoded at once."""
     bootstrap_samples: int = 1000
     """Resamples of videos for 95 % intervals."""
+    chance_samples: int = 200
+    """Random predictions of every video from which chance is estimated."""
     seed: int = 0
+    """Of the resamples and the random predictions."""
+
+    def __post_init__(self) -> None:
+        for name in ("fps", "batch_frames", "bootstrap_samples", "chance_samples"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"zeroshot.{name}: must be positive")
+        for name in ("window_seconds", "smoothing_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"zeroshot.{name}: must not be negative; 0 leaves it out")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -280,10 +347,22 @@ class IndexConfig:
     """The search index over windows of video."""
 
     window_seconds: float = 4.0
+    """Length of a window, the unit that is found. Default: the ancestors' clips of 3-5 s."""
     stride_seconds: float = 2.0
+    """Distance between the starts of windows."""
     fps: float = 2.0
+    """Frames per second that are encoded; a window's vector is the mean of its frames'."""
     batch_frames: int = 64
+    """Frames encoded at once."""
     thumbnail_width_px: int = 256
+    """Width of the picture kept for each window."""
+
+    def __post_init__(self) -> None:
+        for name in ("window_seconds", "stride_seconds", "fps", "batch_frames", "thumbnail_width_px"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"index.{name}: must be positive")
+        if self.window_seconds * self.fps < 1:
+            raise ValueError("index.window_seconds: a window must hold at least one frame; raise it or index.fps")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -339,6 +418,7 @@ def register() -> None:
     }
     for name, schema in schemas.items():
         store.store(name=name, node=schema)
+    store.store(group="model", name="model_schema", node=ModelConfig)
 
 
 def compose(name: str, overrides: Sequence[str], schema: type[T]) -> T:

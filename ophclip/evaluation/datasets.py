@@ -6,7 +6,7 @@ With `with_videos=False` only the annotation tables are read and the paths are t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -205,11 +205,3 @@ def _presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[floa
         seconds_n=np.array([seconds for seconds, _ in ordered], dtype=np.float64),
         present_nc=np.array([cells for _, cells in ordered], dtype=np.float64),
     )
-
-
-PHASE_READERS: dict[str, Callable[[Path], PhaseDataset]] = {
-    "cataract101": read_cataract101,
-    "ophnet": read_ophnet_phases,
-    "table": read_phase_table,
-}
-"""Phase datasets by the name that `ophclip zeroshot --dataset` takes; `table` takes the CSV, the others a folder."""

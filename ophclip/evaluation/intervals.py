@@ -86,7 +86,7 @@ def phase_chance(truths: Sequence[Ints], classes: int, *, samples: int, seed: in
 
 
 def presence_chance(presents: Sequence[Floats], *, samples: int, seed: int) -> float:
-    """Expected `instrument_video_map` of scores drawn uniformly at random; `presents` are labels [N, C] of each video."""
+    """Expected `instrument_video_map` of uniformly random scores; `presents` are the labels [N, C] of each video."""
     rng = np.random.default_rng(seed)
     cells = [
         [_random_precision(column[~np.isnan(column)], samples, rng) for column in present.T] for present in presents

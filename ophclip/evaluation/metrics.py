@@ -1,8 +1,8 @@
 """The named protocols. A result without a protocol name is not a result.
 
-`video_macro_v1`: 1 fps by timestamp, unrelaxed. Per video: accuracy, and precision, recall, F1 and Jaccard averaged over
-the classes present in that video's ground truth; then mean and standard deviation over videos. A precision without any
-prediction of its class is undefined: it counts as 0, as scikit-learn counts it, and is reported.
+`video_macro_v1`: 1 fps by timestamp, unrelaxed. Per video: accuracy, and precision, recall, F1 and Jaccard averaged
+over the classes present in that video's ground truth; then mean and standard deviation over videos. A precision
+without any prediction of its class is undefined: it counts as 0, as scikit-learn counts it, and is reported.
 
 `instrument_video_map`: average precision per class and video, averaged over videos, then over classes. A cell without a
 positive is null: excluded and counted. Beside it the false positive rate at a named threshold.
@@ -13,25 +13,17 @@ Shapes: N scored seconds, C classes, V videos.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ophclip.config import PresenceThreshold
 
 VIDEO_MACRO_V1 = "video_macro_v1"
 INSTRUMENT_VIDEO_MAP = "instrument_video_map"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class Threshold(str, Enum):
-    """Where a presence score becomes a yes."""
-
-    MEAN_PROMPT = "mean_prompt"
-    """The class scores above the mean of all classes at that second: needs no labels."""
-    RECALL_90 = "recall_90"
-    """The highest threshold, per class and video, that still finds 90 % of the positives: needs labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,22 +111,22 @@ def average_precisions(present_nc: Floats, scores_nc: Floats) -> Floats:
     return np.array([average_precision(present_nc[:, column], scores_nc[:, column]) for column in columns])
 
 
-def false_positive_rates(present_nc: Floats, scores_nc: Floats, threshold: Threshold) -> Floats:
+def false_positive_rates(present_nc: Floats, scores_nc: Floats, threshold: PresenceThreshold) -> Floats:
     """False positives among the negatives of each class [C] of one video; NaN where the rate does not exist."""
     _same_shape(present_nc, scores_nc)
     bars_c = _thresholds(present_nc, scores_nc, threshold)
     negative_nc = present_nc == 0
     wrong_c = (negative_nc & (scores_nc > bars_c)).sum(axis=0).astype(np.float64)
-    if threshold is Threshold.RECALL_90:
+    if threshold is PresenceThreshold.RECALL_90:
         wrong_c = (negative_nc & (scores_nc >= bars_c)).sum(axis=0).astype(np.float64)
     total_c = negative_nc.sum(axis=0).astype(np.float64)
     usable_c = (total_c > 0) & ~np.isnan(np.broadcast_to(bars_c, present_nc.shape)[0])
     return np.where(usable_c, wrong_c / np.maximum(total_c, 1), np.nan)
 
 
-def _thresholds(present_nc: Floats, scores_nc: Floats, threshold: Threshold) -> Floats:
+def _thresholds(present_nc: Floats, scores_nc: Floats, threshold: PresenceThreshold) -> Floats:
     """Bars that broadcast over [N, C]."""
-    if threshold is Threshold.MEAN_PROMPT:
+    if threshold is PresenceThreshold.MEAN_PROMPT:
         return np.asarray(scores_nc.mean(axis=1, keepdims=True))
     bars_c = np.full(present_nc.shape[1], np.nan)
     for column in range(present_nc.shape[1]):

@@ -88,7 +88,7 @@ class PresenceDataset:
 def class_ids_at(
     segments: Sequence[LabelSegment], classes: Sequence[str], seconds_n: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Class id [N] at each second, UNLABELLED outside every segment; of overlapping segments the last to start holds."""
+    """Class id [N] at each second, UNLABELLED outside every segment; of overlapping ones the last to start holds."""
     ids_n = np.full(len(seconds_n), UNLABELLED, dtype=np.int64)
     number = {label: index for index, label in enumerate(classes)}
     for segment in sorted(segments, key=lambda item: (item.start_seconds, item.end_seconds)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def read_table(path: Path, columns: Sequence[str], *, separator: str = ",") -> l
     """Rows of a CSV as text by column name.
 
     Raises:
-        ValueError: the file or one of `columns` is missing, a row is short, or there is no row; one line with the remedy.
+        ValueError: the file or one of `columns` is missing, a row is short, or there is no row.
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected this file and it is not there; is the folder the right one, and unpacked?")
@@ -42,7 +43,7 @@ def number(path: Path, row: dict[str, str], column: str) -> float:
         value = float(row[column])
     except ValueError as error:
         raise ValueError(f"{path}: {column} is {row[column]!r} and must be a number") from error
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError(f"{path}: {column} is {row[column]!r} and must be finite")
     return value
 

@@ -1,0 +1,155 @@
+"""Frames of a video as vectors: decoded and encoded once per video and weights, kept in memory or in a folder.
+
+Shapes: T frames, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.atomic import write_bytes
+from ingest.media import frames_at, probe
+from ingest.shards import sha256_of
+from ophclip.evaluation.metrics import Floats
+from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.models.bundle import Loaded
+from ophclip.models.embed import embed_frames, embed_texts
+
+_FRAMES_A_PASS = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddedVideo:
+    """Unit vectors of the frames of one video: `vectors_td` [T, D] of what is shown at `seconds_t`."""
+
+    seconds_t: Floats
+    vectors_td: NDArray[np.float32]
+    duration_seconds: float
+    sha256: str
+
+
+@dataclass(kw_only=True, slots=True)
+class EmbeddingStore:
+    """Embeds each video once. With a `folder`, what was embedded is found again there, by weights and file content."""
+
+    loaded: Loaded
+    fps: float = 1.0
+    batch_frames: int = 64
+    folder: Path | None = None
+    frames_encoded: int = 0
+    seconds_spent: float = 0.0
+    _memory: dict[Path, EmbeddedVideo] = field(default_factory=dict)
+
+    def video(self, path: Path) -> EmbeddedVideo:
+        """Vectors of a video's frames at 0, 1/fps, 2/fps, ... seconds.
+
+        Raises:
+            ValueError: the file cannot be decoded.
+        """
+        if path not in self._memory:
+            began = time.perf_counter()
+            self._memory[path] = self._read(path)
+            self.seconds_spent += time.perf_counter() - began
+        return self._memory[path]
+
+    def _read(self, path: Path) -> EmbeddedVideo:
+        sha256 = sha256_of(path)
+        kept = None
+        if self.folder is not None:
+            kept = self.folder / self.loaded.weights_sha256[:16] / f"{sha256[:32]}-{self.fps:g}fps.npz"
+            if found := _read_cache(kept, sha256):
+                return found
+        embedded = embed_video(self.loaded, path, fps=self.fps, batch_frames=self.batch_frames, sha256=sha256)
+        self.frames_encoded += len(embedded.seconds_t)
+        if kept is not None:
+            _write_cache(kept, embedded)
+        return embedded
+
+
+def embed_video(loaded: Loaded, path: Path, *, fps: float, batch_frames: int, sha256: str = "") -> EmbeddedVideo:
+    """Decode and encode the frames shown at 0, 1/fps, 2/fps, ... seconds, a few hundred at a time.
+
+    Raises:
+        ValueError: the file cannot be decoded.
+    """
+    duration_seconds = probe(path).duration_seconds
+    seconds_t = grid_seconds(duration_seconds, fps)
+    short_side_px = loaded.config.visual.image_size_px
+    parts = []
+    for first in range(0, len(seconds_t), _FRAMES_A_PASS):
+        frames = frames_at(path, seconds_t[first : first + _FRAMES_A_PASS].tolist(), short_side_px=short_side_px)
+        parts.append(embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, batch_frames))
+    return EmbeddedVideo(
+        seconds_t=seconds_t,
+        vectors_td=np.concatenate(parts),
+        duration_seconds=duration_seconds,
+        sha256=sha256 or sha256_of(path),
+    )
+
+
+def grid_seconds(duration_seconds: float, fps: float) -> Floats:
+    """0, 1/fps, 2/fps, ... below the duration; at least one."""
+    return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
+
+
+def class_vectors(loaded: Loaded, prompts: PromptSet, style: Style) -> Floats:
+    """One unit vector per class [C, D]: the mean of the unit vectors of its sentences, normalised again."""
+    sentences = [entry.sentences(style) for entry in prompts.classes]
+    flat = [sentence for group in sentences for sentence in group]
+    vectors = embed_texts(loaded.model, loaded.tokenizer, flat).astype(np.float64)
+    edges = np.cumsum([0, *map(len, sentences)])
+    means = [vectors[first:last].mean(axis=0) for first, last in pairwise(edges)]
+    return unit(np.stack(means))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Rows scaled to length one; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12))
+
+
+def window_means(vectors_td: Floats, fps: float, window_seconds: float) -> Floats:
+    """Each frame's vector as the mean over the frames within a window centred on it; 0 seconds leaves them alone."""
+    reach = int(window_seconds * fps / 2)
+    if reach == 0:
+        return vectors_td
+    total = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0)])
+    first_t = np.maximum(np.arange(len(vectors_td)) - reach, 0)
+    last_t = np.minimum(np.arange(len(vectors_td)) + reach + 1, len(vectors_td))
+    return np.asarray((total[last_t] - total[first_t]) / (last_t - first_t)[:, None])
+
+
+def _write_cache(path: Path, embedded: EmbeddedVideo) -> None:
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        seconds_t=embedded.seconds_t,
+        vectors_td=embedded.vectors_td,
+        duration_seconds=np.float64(embedded.duration_seconds),
+    )
+    write_bytes(path, buffer.getvalue())
+
+
+def _read_cache(path: Path, sha256: str) -> EmbeddedVideo | None:
+    """What was kept; None where nothing was, or where the file is damaged and has to be made again."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return EmbeddedVideo(
+                seconds_t=arrays["seconds_t"],
+                vectors_td=arrays["vectors_td"],
+                duration_seconds=float(arrays["duration_seconds"]),
+                sha256=sha256,
+            )
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        path.unlink()
+        return None

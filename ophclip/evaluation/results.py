@@ -1,0 +1,240 @@
+"""What an evaluation returns and how it is written: every figure with its protocol, hashes, seed and intervals.
+
+Shapes: T scored seconds of one video, C classes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ingest.atomic import write_json, write_text
+from ophclip.config import PresenceThreshold
+from ophclip.evaluation.intervals import Estimate
+from ophclip.evaluation.metrics import Floats, Ints, PhaseScore
+from ophclip.evaluation.records import UNLABELLED, Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Everything that a figure depends on."""
+
+    protocol: str
+    fps: float
+    window_seconds: float
+    smoothing_seconds: float
+    dataset: Source
+    split_sha256: str
+    prompts_name: str
+    prompts_author: str
+    prompts_date: str
+    prompts_sha256: str
+    model_name: str
+    weights_sha256: str
+    code_version: str
+    seed: int
+    bootstrap_samples: int
+    chance_samples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Throughput:
+    """How fast it went; `frames` counts those decoded and encoded now, not those that came from the cache."""
+
+    frames: int
+    video_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """Truth and prediction of one video by second, as class ids; UNLABELLED where the truth says nothing."""
+
+    video_id: str
+    seconds_t: Floats
+    truth_t: Ints
+    predicted_t: Ints
+    smoothed_t: Ints | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseResult:
+    """Zero-shot phase recognition over a dataset. `summary` is the ensemble of all prompt styles, unsmoothed."""
+
+    provenance: Provenance
+    throughput: Throughput
+    classes: tuple[str, ...]
+    summary: Mapping[str, Estimate]
+    chance: Mapping[str, float]
+    styles: Mapping[str, Mapping[str, Estimate]]
+    smoothed: Mapping[str, Estimate]
+    """Causal smoothing, apart; empty when it was not asked for."""
+    class_f1: Mapping[str, Estimate]
+    videos: Mapping[str, PhaseScore]
+    undefined: int
+    """Precision cells without a prediction, over all videos; they count as 0."""
+    absent: int
+    """Cells of classes absent from a video's ground truth; they are left out."""
+    timelines: tuple[Timeline, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain tree without the timelines; undefined figures are null."""
+        rows = [{"video_id": name, **_score_row(score, self.classes)} for name, score in self.videos.items()]
+        tree = {
+            "task": "phases",
+            "provenance": asdict(self.provenance),
+            "throughput": asdict(self.throughput),
+            "classes": list(self.classes),
+            "summary": _estimates(self.summary),
+            "chance": dict(self.chance),
+            "styles": {style: _estimates(figures) for style, figures in self.styles.items()},
+            "smoothed": _estimates(self.smoothed),
+            "class_f1": _estimates(self.class_f1),
+            "videos": rows,
+            "undefined": self.undefined,
+            "absent": self.absent,
+        }
+        return {key: _nulled(value) for key, value in tree.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresenceVideoScore:
+    """One video's figures by class [C]; NaN where the video has no positive (or no negative, for the rate)."""
+
+    seconds: int
+    average_precision_c: Floats
+    false_positive_rate_c: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresenceResult:
+    """Zero-shot presence over a dataset: `instrument_video_map` of the ensemble of all prompt styles."""
+
+    provenance: Provenance
+    throughput: Throughput
+    classes: tuple[str, ...]
+    mean_average_precision: Estimate
+    chance: float
+    threshold: PresenceThreshold
+    false_positive_rate: Estimate
+    styles: Mapping[str, Estimate]
+    class_average_precision: Mapping[str, Estimate]
+    videos: Mapping[str, PresenceVideoScore]
+    nulls: int
+    """Cells of class and video without a positive; they are left out."""
+    unseen: tuple[str, ...]
+    """Classes without a positive in any video: no part of the mean."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain tree; undefined figures are null."""
+        rows = [
+            {
+                "video_id": name,
+                "seconds": score.seconds,
+                "average_precision": _by_class(self.classes, score.average_precision_c),
+                "false_positive_rate": _by_class(self.classes, score.false_positive_rate_c),
+            }
+            for name, score in self.videos.items()
+        ]
+        tree = {
+            "task": "presence",
+            "provenance": asdict(self.provenance),
+            "throughput": asdict(self.throughput),
+            "classes": list(self.classes),
+            "summary": {"mean_average_precision": asdict(self.mean_average_precision)},
+            "chance": {"mean_average_precision": self.chance},
+            "threshold": self.threshold.value,
+            "false_positive_rate": asdict(self.false_positive_rate),
+            "styles": _estimates(self.styles),
+            "class_average_precision": _estimates(self.class_average_precision),
+            "videos": rows,
+            "nulls": self.nulls,
+            "unseen": list(self.unseen),
+        }
+        return {key: _nulled(value) for key, value in tree.items()}
+
+
+def code_version() -> str:
+    """Version of the installed package."""
+    return metadata.version("ophclip")
+
+
+def write_result(path: Path, result: PhaseResult | PresenceResult) -> None:
+    """Write the JSON of a result, whole or not at all."""
+    write_json(path, result.to_json())
+
+
+def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence[str]) -> None:
+    """CSV of `video,seconds,truth,predicted,smoothed` with labels; unlabelled and unsmoothed cells are empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("video", "seconds", "truth", "predicted", "smoothed"))
+    names = {UNLABELLED: "", **dict(enumerate(classes))}
+    for line in timelines:
+        smoothed_t = np.full_like(line.truth_t, UNLABELLED) if line.smoothed_t is None else line.smoothed_t
+        cells = zip(line.seconds_t, line.truth_t, line.predicted_t, smoothed_t, strict=True)
+        for seconds, *ids in cells:
+            writer.writerow((line.video_id, f"{seconds:g}", *(names[int(number)] for number in ids)))
+    write_text(path, buffer.getvalue())
+
+
+def read_timelines(path: Path, classes: Sequence[str]) -> tuple[Timeline, ...]:
+    """Read what `write_timelines` wrote.
+
+    Raises:
+        ValueError: the file is missing or holds a label that is not among the classes.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: expected the predictions of an evaluation; run `ophclip zeroshot` first")
+    numbers = {"": UNLABELLED, **{label: index for index, label in enumerate(classes)}}
+    rows: dict[str, list[tuple[float, int, int, int]]] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            try:
+                ids = [numbers[row[name]] for name in ("truth", "predicted", "smoothed")]
+            except KeyError as error:
+                raise ValueError(f"{path}: {error} is not a column or class; do the classes belong to it?") from error
+            rows.setdefault(row["video"], []).append((float(row["seconds"]), ids[0], ids[1], ids[2]))
+    return tuple(_timeline(video_id, cells) for video_id, cells in rows.items())
+
+
+def _timeline(video_id: str, cells: Sequence[tuple[float, int, int, int]]) -> Timeline:
+    seconds, truth, predicted, smoothed = zip(*cells, strict=True)
+    smoothed_t = np.array(smoothed, dtype=np.int64)
+    return Timeline(
+        video_id=video_id,
+        seconds_t=np.array(seconds, dtype=np.float64),
+        truth_t=np.array(truth, dtype=np.int64),
+        predicted_t=np.array(predicted, dtype=np.int64),
+        smoothed_t=None if (smoothed_t == UNLABELLED).all() else smoothed_t,
+    )
+
+
+def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:
+    row = {name: getattr(score, name) for name in ("seconds", "accuracy", "precision", "recall", "f1", "jaccard")}
+    return {**row, "undefined": score.undefined, "f1_by_class": _by_class(classes, score.f1_c)}
+
+
+def _by_class(classes: Sequence[str], values_c: Floats) -> dict[str, float]:
+    return {label: float(value) for label, value in zip(classes, values_c, strict=True)}
+
+
+def _estimates(figures: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: asdict(figure) for name, figure in figures.items()}
+
+
+def _nulled(tree: Any) -> Any:
+    """JSON has no NaN: undefined becomes null."""
+    if isinstance(tree, dict):
+        return {key: _nulled(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_nulled(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -1,0 +1,57 @@
+"""How well each second of a video fits what is said about each class.
+
+Shapes: T frames, C classes, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.embedding import EmbeddingStore, class_vectors, unit, window_means
+from ophclip.evaluation.metrics import Floats
+from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.models.bundle import Loaded
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimilarityCurve:
+    """Cosine of each class' prompts with the picture over time: `scores_tc` [T, C] at `seconds_t`."""
+
+    classes: tuple[str, ...]
+    seconds_t: Floats
+    scores_tc: Floats
+
+
+def open_store(loaded: Loaded, config: ZeroShotConfig, cache: Path | None = None) -> EmbeddingStore:
+    """The store that phases, presence and single videos of one bundle should share."""
+    return EmbeddingStore(loaded=loaded, fps=config.fps, batch_frames=config.batch_frames, folder=cache)
+
+
+def score_video(
+    store: EmbeddingStore, path: Path, prompts: PromptSet, config: ZeroShotConfig, style: Style = Style.ENSEMBLE
+) -> SimilarityCurve:
+    """Similarity of every class of `prompts` with every scored second of one video."""
+    vectors_cd = class_vectors(store.loaded, prompts, style)
+    labels = tuple(entry.label for entry in prompts.classes)
+    seconds_t, scores_tc = similarity(store, path, vectors_cd, config)
+    return SimilarityCurve(classes=labels, seconds_t=seconds_t, scores_tc=scores_tc)
+
+
+def similarity(store: EmbeddingStore, path: Path, vectors_cd: Floats, config: ZeroShotConfig) -> tuple[Floats, Floats]:
+    """Seconds [T] and cosines [T, C] of one video with class vectors [C, D]."""
+    embedded = store.video(path)
+    means_td = window_means(embedded.vectors_td.astype(np.float64), config.fps, config.window_seconds)
+    return embedded.seconds_t, np.asarray(unit(means_td) @ vectors_cd.T)
+
+
+def causal_means(scores_tc: Floats, fps: float, seconds: float) -> Floats:
+    """Scores averaged over the last `seconds`, the present frame included; nothing of the future is used."""
+    width = max(round(seconds * fps), 1)
+    total = np.concatenate([np.zeros((1, scores_tc.shape[1])), np.cumsum(scores_tc, axis=0)])
+    stop_t = np.arange(1, len(scores_tc) + 1)
+    start_t = np.maximum(stop_t - width, 0)
+    return np.asarray((total[stop_t] - total[start_t]) / (stop_t - start_t)[:, None])

@@ -1,0 +1,277 @@
+"""Recognition without training: frames are compared with what is said about each class.
+
+Every video is decoded and encoded once per `EmbeddingStore`, however many tasks, prompts and styles are scored on it.
+Shapes: T frames, N labelled seconds, C classes, D width, V videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
+from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, phase_chance, presence_chance
+from ophclip.evaluation.metrics import (
+    INSTRUMENT_VIDEO_MAP,
+    PHASE_METRICS,
+    VIDEO_MACRO_V1,
+    Floats,
+    Ints,
+    PhaseScore,
+    average_precisions,
+    confusion,
+    false_positive_rates,
+    nanmean,
+    video_macro,
+)
+from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.records import (
+    PhaseDataset,
+    PhaseVideo,
+    PresenceDataset,
+    PresenceVideo,
+    Source,
+    class_ids_at,
+    phase_split_hash,
+    presence_split_hash,
+)
+from ophclip.evaluation.results import (
+    PhaseResult,
+    PresenceResult,
+    PresenceVideoScore,
+    Provenance,
+    Throughput,
+    Timeline,
+    code_version,
+)
+from ophclip.evaluation.similarity import causal_means, similarity
+from ophclip.models.bundle import Loaded
+from ophclip.progress import Progress
+
+
+def evaluate_phases(
+    store: EmbeddingStore,
+    dataset: PhaseDataset,
+    prompts: PromptSet,
+    config: ZeroShotConfig,
+    progress: Progress | None = None,
+) -> PhaseResult:
+    """Zero-shot phase recognition by `video_macro_v1`.
+
+    Raises:
+        ValueError: a label without a prompt class, a video that cannot be decoded or has no labelled second.
+    """
+    chosen = prompts.for_labels(dataset.classes)
+    spent = _Spent(store)
+    _embed_all(store, [video.path for video in dataset.videos], progress)
+    lines = {style: _timelines(store, dataset, chosen, style, config) for style in chosen.styles}
+    main = lines[Style.ENSEMBLE]
+    scores = {style: _phase_scores(lines[style], len(dataset.classes)) for style in lines}
+    best = scores[Style.ENSEMBLE]
+    smoothed = (
+        _phase_scores([_of_smoothed(line) for line in main], len(dataset.classes)) if config.smoothing_seconds else {}
+    )
+    labels_c = np.stack([score.f1_c for score in best.values()])
+    truths = [line.truth_t for line in main]
+    return PhaseResult(
+        provenance=_provenance(
+            VIDEO_MACRO_V1,
+            dataset.source,
+            phase_split_hash(dataset),
+            prompts=chosen,
+            loaded=store.loaded,
+            config=config,
+        ),
+        throughput=spent.throughput([video.path for video in dataset.videos]),
+        classes=dataset.classes,
+        summary=_summary(best, config),
+        chance=phase_chance(truths, len(dataset.classes), samples=config.chance_samples, seed=config.seed),
+        styles={style.value: _summary(scores[style], config) for style in scores},
+        smoothed=_summary(smoothed, config) if smoothed else {},
+        class_f1=_by_class(dataset.classes, labels_c, config),
+        videos=best,
+        undefined=sum(score.undefined for score in best.values()),
+        absent=int(np.isnan(labels_c).sum()),
+        timelines=tuple(main),
+    )
+
+
+def _timelines(
+    store: EmbeddingStore, dataset: PhaseDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
+) -> list[Timeline]:
+    vectors_cd = class_vectors(store.loaded, prompts, style)
+    return [_timeline(store, video, dataset.classes, vectors_cd, config) for video in dataset.videos]
+
+
+def _timeline(
+    store: EmbeddingStore, video: PhaseVideo, classes: Sequence[str], vectors_cd: Floats, config: ZeroShotConfig
+) -> Timeline:
+    seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
+    truth_t = class_ids_at(video.segments, classes, seconds_t)
+    if (truth_t < 0).all():
+        raise ValueError(f"{video.path}: no frame lies within a labelled phase of {video.video_id}; is it this video?")
+    smoothed_t = None
+    if config.smoothing_seconds:
+        smoothed_t = causal_means(scores_tc, config.fps, config.smoothing_seconds).argmax(axis=1)
+    return Timeline(
+        video_id=video.video_id,
+        seconds_t=seconds_t,
+        truth_t=truth_t,
+        predicted_t=scores_tc.argmax(axis=1),
+        smoothed_t=smoothed_t,
+    )
+
+
+def _of_smoothed(line: Timeline) -> Timeline:
+    return replace(line, predicted_t=line.predicted_t if line.smoothed_t is None else line.smoothed_t)
+
+
+def _phase_scores(lines: Sequence[Timeline], classes: int) -> dict[str, PhaseScore]:
+    return {line.video_id: video_macro(confusion(line.truth_t, line.predicted_t, classes)) for line in lines}
+
+
+def _summary(scores: Mapping[str, PhaseScore], config: ZeroShotConfig) -> dict[str, Estimate]:
+    return {
+        name: _estimate(np.array([getattr(score, name) for score in scores.values()]), config) for name in PHASE_METRICS
+    }
+
+
+def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:
+    return estimate(values_v, samples=config.bootstrap_samples, seed=config.seed)
+
+
+def _by_class(classes: Sequence[str], values_vc: Floats, config: ZeroShotConfig) -> dict[str, Estimate]:
+    return {label: _estimate(values_vc[:, column], config) for column, label in enumerate(classes)}
+
+
+def evaluate_presence(
+    store: EmbeddingStore,
+    dataset: PresenceDataset,
+    prompts: PromptSet,
+    config: ZeroShotConfig,
+    progress: Progress | None = None,
+) -> PresenceResult:
+    """Zero-shot presence by `instrument_video_map`: a class' score is the cosine of its prompts with the picture.
+
+    Raises:
+        ValueError: a label without a prompt class, or a video that cannot be decoded.
+    """
+    chosen = prompts.for_labels(dataset.classes)
+    spent = _Spent(store)
+    _embed_all(store, [video.path for video in dataset.videos], progress)
+    cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in chosen.styles}
+    best = cells[Style.ENSEMBLE]
+    precision_vc = np.stack([score.average_precision_c for score in best.values()])
+    rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
+    missing_c = np.isnan(nanmean(precision_vc, axis=0))
+    return PresenceResult(
+        provenance=_provenance(
+            INSTRUMENT_VIDEO_MAP,
+            dataset.source,
+            presence_split_hash(dataset),
+            prompts=chosen,
+            loaded=store.loaded,
+            config=config,
+        ),
+        throughput=spent.throughput([video.path for video in dataset.videos]),
+        classes=dataset.classes,
+        mean_average_precision=_estimate_cells(precision_vc, config),
+        chance=presence_chance(
+            [video.present_nc for video in dataset.videos], samples=config.chance_samples, seed=config.seed
+        ),
+        threshold=config.threshold,
+        false_positive_rate=_estimate_cells(rates_vc, config),
+        styles={
+            style.value: _estimate_cells(np.stack([score.average_precision_c for score in found.values()]), config)
+            for style, found in cells.items()
+        },
+        class_average_precision=_by_class(dataset.classes, precision_vc, config),
+        videos=best,
+        nulls=int(np.isnan(precision_vc).sum()),
+        unseen=tuple(label for label, missing in zip(dataset.classes, missing_c, strict=True) if missing),
+    )
+
+
+def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
+    return estimate_cells(values_vc, samples=config.bootstrap_samples, seed=config.seed)
+
+
+def _presence_cells(
+    store: EmbeddingStore, dataset: PresenceDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
+) -> dict[str, PresenceVideoScore]:
+    vectors_cd = class_vectors(store.loaded, prompts, style)
+    threshold = config.threshold
+    cells = {}
+    for video in dataset.videos:
+        present_nc, scores_nc = _labelled_scores(store, video, vectors_cd, config)
+        cells[video.video_id] = PresenceVideoScore(
+            seconds=len(present_nc),
+            average_precision_c=average_precisions(present_nc, scores_nc),
+            false_positive_rate_c=false_positive_rates(present_nc, scores_nc, threshold),
+        )
+    return cells
+
+
+def _labelled_scores(
+    store: EmbeddingStore, video: PresenceVideo, vectors_cd: Floats, config: ZeroShotConfig
+) -> tuple[Floats, Floats]:
+    """Labels and scores [N, C] at the labelled seconds that the file has; the frame is the last at or before each."""
+    seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
+    inside_n = (video.seconds_n >= 0) & (video.seconds_n < store.video(video.path).duration_seconds)
+    if not inside_n.any():
+        raise ValueError(
+            f"{video.path}: no labelled second of {video.video_id} lies within the file; is it this video?"
+        )
+    rows: Ints = np.searchsorted(seconds_t, video.seconds_n[inside_n] + 1e-6, side="right") - 1
+    return video.present_nc[inside_n], scores_tc[rows]
+
+
+def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
+    for done, path in enumerate(paths):
+        if progress is not None:
+            progress(done, len(paths), path.name)
+        store.video(path)
+    if progress is not None:
+        progress(len(paths), len(paths), "")
+
+
+class _Spent:
+    """What this evaluation added to the store's counters."""
+
+    def __init__(self, store: EmbeddingStore) -> None:
+        self._store = store
+        self._before = (store.frames_encoded, store.seconds_spent)
+
+    def throughput(self, paths: Sequence[Path]) -> Throughput:
+        return Throughput(
+            frames=self._store.frames_encoded - self._before[0],
+            video_seconds=sum(self._store.video(path).duration_seconds for path in paths),
+            wall_seconds=self._store.seconds_spent - self._before[1],
+        )
+
+
+def _provenance(
+    protocol: str, source: Source, split_sha256: str, *, prompts: PromptSet, loaded: Loaded, config: ZeroShotConfig
+) -> Provenance:
+    return Provenance(
+        protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
+        fps=config.fps,
+        window_seconds=config.window_seconds,
+        smoothing_seconds=config.smoothing_seconds,
+        dataset=source,
+        split_sha256=split_sha256,
+        prompts_name=prompts.name,
+        prompts_author=prompts.author,
+        prompts_date=prompts.date,
+        prompts_sha256=prompts.sha256,
+        model_name=loaded.config.name,
+        weights_sha256=loaded.weights_sha256,
+        code_version=code_version(),
+        seed=config.seed,
+        bootstrap_samples=config.bootstrap_samples,
+        chance_samples=config.chance_samples,
+    )
