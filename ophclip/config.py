@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
 from omegaconf import MISSING
 
+from ingest.options import Option
+
 T = TypeVar("T")
 
 
-class TowerKind(str, Enum):
+class TowerKind(Option):
     """Which library builds a tower."""
 
     OPEN_CLIP = "open_clip"
@@ -26,21 +27,21 @@ class TowerKind(str, Enum):
     HF = "hf"
 
 
-class TextPooling(str, Enum):
+class TextPooling(Option):
     """How a Hugging Face text tower makes one vector of many."""
 
     MEAN = "mean"
     CLS = "cls"
 
 
-class SelfSupervision(str, Enum):
+class SelfSupervision(Option):
     """Loss between two augmented views of a clip."""
 
     SIMSIAM = "simsiam"
     NONE = "none"
 
 
-class RetrievalMode(str, Enum):
+class RetrievalMode(Option):
     """How silent videos enter training (docs/method.md)."""
 
     LIVE = "live"
@@ -48,14 +49,14 @@ class RetrievalMode(str, Enum):
     NONE = "none"
 
 
-class Precision(str, Enum):
+class Precision(Option):
     """Arithmetic of the forward and backward pass."""
 
     FP32 = "fp32"
     BF16 = "bf16"
 
 
-class PresenceThreshold(str, Enum):
+class PresenceThreshold(Option):
     """Where a presence score becomes a yes."""
 
     MEAN_PROMPT = "mean_prompt"
@@ -308,7 +309,11 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        if self.loss.self_supervision is not SelfSupervision.NONE and self.data.levels.clip and self.data.clip_batch < 2:
+        if (
+            self.loss.self_supervision is not SelfSupervision.NONE
+            and self.data.levels.clip
+            and self.data.clip_batch < 2
+        ):
             raise ValueError("data.clip_batch: loss.self_supervision needs at least 2 clips in a batch")
 
 
