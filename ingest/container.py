@@ -1,0 +1,154 @@
+"""Opening a video file: which streams are read, how its clock runs, and one clear line when it cannot be read.
+
+Seconds everywhere count from the container's own start, as FFmpeg's tools and players count them, and come from
+presentation timestamps, so that variable frame rate is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.stream import Disposition
+
+from ingest.records import Probe
+
+CLOCK_TOLERANCE_SECONDS = 1e-6
+"""Two seconds closer than this are one moment: timestamps are rational, callers' seconds are floats."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a media file for reading as an `av.container.InputContainer`.
+
+    Raises ValueError in one line, naming the file and the remedy, if it is missing or is no media file.
+    """
+    try:
+        # An absolute name cannot be taken for a protocol, and a playlist cannot make FFmpeg read elsewhere.
+        container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
+    except av.error.FFmpegError as error:
+        raise ValueError(f"{path}: not a readable video ({_words(error)}): replace or remove this file") from error
+    with container:
+        yield container
+
+
+def _words(error: av.error.FFmpegError) -> str:
+    return (error.strerror or type(error).__name__).strip()
+
+
+def start_seconds(container: Any) -> float:
+    """Where the container's clock starts."""
+    return 0.0 if container.start_time is None else float(container.start_time) / av.time_base
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """The video stream that players show, cover pictures apart. Raises ValueError if there is none."""
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        raise ValueError(f"{path}: no video stream in this file: replace or remove it")
+    best = container.streams.best("video")
+    return best if best in moving else moving[0]
+
+
+def audio_stream(container: Any) -> tuple[Any | None, str]:
+    """The audio stream to listen to, with the reason where there was a choice (else an empty string).
+
+    Streams that the file marks as default go first, then the one with the most to hear (sample rate), then the first.
+    """
+    streams = list(container.streams.audio)
+    if not streams:
+        return None, ""
+
+    def rank(place: int) -> tuple[bool, int, int]:
+        stream = streams[place]
+        return not stream.disposition & Disposition.default, -(stream.codec_context.sample_rate or 0), place
+
+    chosen = min(range(len(streams)), key=rank)
+    if len(streams) == 1:
+        return streams[chosen], ""
+    rate_hz = streams[chosen].codec_context.sample_rate
+    marked = "marked default, " if streams[chosen].disposition & Disposition.default else ""
+    return streams[chosen], f"{len(streams)} audio streams: took number {chosen} ({marked}{rate_hz} Hz, the fullest)"
+
+
+def audio_place(container: Any, stream: Any | None) -> int | None:
+    """Index of a stream among the audio streams."""
+    return None if stream is None else list(container.streams.audio).index(stream)
+
+
+def decoded(packet: Any) -> tuple[list[Any], bool]:
+    """The pictures or blocks of sound of one packet, and whether it was whole."""
+    try:
+        return packet.decode(), True
+    except av.error.EOFError:
+        return [], True
+    except av.error.FFmpegError:
+        return [], False
+
+
+def frame_seconds(frame: Any, start: float) -> float | None:
+    """Presentation second of a decoded picture or block of sound, None if it carries none."""
+    return None if frame.pts is None else float(frame.pts * frame.time_base) - start
+
+
+def claimed_seconds(stream: Any) -> float | None:
+    """How long the container says a stream lasts, None where the format keeps no such figure."""
+    if stream.duration is None:
+        return None
+    return float(stream.duration * stream.time_base)
+
+
+def container_seconds(container: Any) -> float | None:
+    """How long the container says it lasts."""
+    return None if container.duration is None else float(container.duration) / av.time_base
+
+
+def mean_fps(stream: Any) -> float:
+    """Mean frame rate as the container counts it, 0.0 if it does not."""
+    return float(stream.average_rate or stream.guessed_rate or Fraction(0))
+
+
+def pin_threads(stream: Any, threads: int) -> None:
+    """Let a stream's decoder use so many threads; 1 keeps it on the calling one."""
+    stream.codec_context.thread_count = threads
+    stream.thread_type = "AUTO" if threads > 1 else "NONE"
+
+
+def scaled_size(width_px: int, height_px: int, short_side_px: int | None) -> tuple[int, int]:
+    """Width and height with the short side brought down to `short_side_px`; pictures are never enlarged."""
+    short = min(width_px, height_px)
+    if short_side_px is None or short <= short_side_px:
+        return width_px, height_px
+    return round(width_px * short_side_px / short), round(height_px * short_side_px / short)
+
+
+def probe(path: Path) -> Probe:
+    """What the container says of a video, once its first picture has been decoded.
+
+    Raises ValueError in one line if the file cannot be read, has no video stream or no picture that decodes.
+    """
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        sound, _reason = audio_stream(container)
+        if not _has_picture(container, stream):
+            raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")
+        duration = claimed_seconds(stream) or container_seconds(container) or 0.0
+        return Probe(
+            duration_seconds=duration,
+            width_px=stream.codec_context.width,
+            height_px=stream.codec_context.height,
+            mean_fps=mean_fps(stream),
+            video_streams=len(container.streams.video),
+            audio_streams=len(container.streams.audio),
+            audio_stream_index=audio_place(container, sound),
+        )
+
+
+def _has_picture(container: Any, stream: Any) -> bool:
+    pin_threads(stream, 1)
+    return any(decoded(packet)[0] for packet in container.demux(stream))
