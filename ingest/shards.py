@@ -332,6 +332,12 @@ class ShardReader:
         frames_block = os.pread(descriptor, place.frames_bytes, place.frames_offset)
         return members_to_sample(frames_block, os.pread(descriptor, place.json_bytes, place.json_offset))
 
+    def text(self, key: str) -> str:
+        """The text of one sample, without reading its pictures. Raises KeyError for an unknown key."""
+        place = self._places[key]
+        facts = json.loads(os.pread(self._descriptor(place.shard), place.json_bytes, place.json_offset))
+        return str(facts["text"])
+
     def verify(self) -> None:
         """Read every shard whole and compare checksums. Raises ValueError naming the first that differs."""
         for name, expected in self._hashes.items():
