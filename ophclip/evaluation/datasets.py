@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,11 @@ def read_phase_table(
             raise ValueError(f"{table}: label {row['label']!r} is not among the classes {', '.join(labels)}")
         spans[row["video"]].append(_segment(table, row, "start_seconds", "end_seconds", row["label"]))
     folders = list(videos) or [table.parent]
-    return PhaseDataset(source=TABLE, classes=labels, videos=_phase_videos(spans, folders, with_videos=with_videos))
+    return PhaseDataset(
+        source=replace(TABLE, name=table.name),
+        classes=labels,
+        videos=_phase_videos(spans, folders, with_videos=with_videos),
+    )
 
 
 def _segment(table: Path, row: dict[str, str], start: str, end: str, label: str) -> LabelSegment:
@@ -185,7 +190,7 @@ def read_presence_table(table: Path, videos: Sequence[Path] = (), *, with_videos
         by_video[row["video"]].append((number(table, row, "seconds"), cells))
     paths = _paths(list(by_video), list(videos) or [table.parent], with_videos=with_videos)
     records = tuple(_presence_video(name, path, by_video[name]) for name, path in zip(by_video, paths, strict=True))
-    return PresenceDataset(source=TABLE, classes=classes, videos=records)
+    return PresenceDataset(source=replace(TABLE, name=table.name), classes=classes, videos=records)
 
 
 def _presence(table: Path, row: dict[str, str], name: str) -> float:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes
@@ -93,6 +94,11 @@ def embed_video(loaded: Loaded, path: Path, *, fps: float, batch_frames: int, sh
         duration_seconds=duration_seconds,
         sha256=sha256 or sha256_of(path),
     )
+
+
+def default_device() -> str:
+    """`cuda` where there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def grid_seconds(duration_seconds: float, fps: float) -> Floats:

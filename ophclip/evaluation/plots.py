@@ -66,7 +66,7 @@ def phase_ribbon(
     colours = colours or _colours_for(ids_rt, classes)
     legend = _legend_patches(ids_rt, classes, colours)
     columns = 5 if max((len(str(patch.get_label())) for patch in legend), default=0) <= 26 else 4
-    foot_in = 0.38 + 0.175 * -(-len(legend) // columns)
+    foot_in = 0.45 + 0.175 * -(-len(legend) // columns)
     band_in = 0.46 * len(rows)
     figure, axes = _canvas(left_in=0.85, width_in=9.0, top_in=0.34, height_in=band_in, foot_in=foot_in)
     for row, ids_t in enumerate(ids_rt):

@@ -22,7 +22,7 @@ from ophclip.evaluation.datasets import (
     read_phase_table,
     read_presence_table,
 )
-from ophclip.evaluation.embedding import EmbeddingStore
+from ophclip.evaluation.embedding import EmbeddingStore, default_device
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
@@ -92,7 +92,7 @@ def zeroshot_dataset(
         ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     dataset, chosen = read_dataset(kind, root, videos), prompts_for(kind, prompts)
-    store = open_store(load_bundle(bundle), config, cache)
+    store = open_store(load_bundle(bundle, device=default_device()), config, cache)
     return score_dataset(store, dataset, chosen, out, config=config, progress=progress)
 
 
@@ -152,7 +152,7 @@ def zeroshot_video(bundle: Path, video: Path, prompts: str, out: Path, *, config
         ValueError: bundle or prompts are not what they should be, or the video cannot be decoded.
     """
     chosen = load_prompts(prompts)
-    curve = score_video(open_store(load_bundle(bundle), config), video, chosen, config)
+    curve = score_video(open_store(load_bundle(bundle, device=default_device()), config), video, chosen, config)
     write_text(out / "similarity.csv", _curve_table(curve))
     save_figure(
         similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"
