@@ -5,8 +5,9 @@ Shapes: B samples, T frames each, C = 3 channels, H x W pixels, L tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,13 +24,11 @@ class Tokens:
 
     def to(self, device: torch.device | str) -> Tokens:
         """The same tokens on `device`."""
-        return Tokens(
-            ids_bl=self.ids_bl.to(device, non_blocking=True), mask_bl=self.mask_bl.to(device, non_blocking=True)
-        )
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Tokens:
-        """The same tokens in page-locked memory, for a copy beside the computation."""
-        return Tokens(ids_bl=self.ids_bl.pin_memory(), mask_bl=self.mask_bl.pin_memory())
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Tokens:
+        """The same tokens with `change` applied to both tensors."""
+        return Tokens(ids_bl=change(self.ids_bl), mask_bl=change(self.mask_bl))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +48,19 @@ class Batch:
 
     def to(self: Self, device: torch.device | str) -> Self:
         """The same batch with its tensors on `device`."""
-        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in self._tensors().items()})
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self: Self) -> Self:
         """The same batch in page-locked memory, for a copy beside the computation."""
-        return replace(self, **{name: value.pin_memory() for name, value in self._tensors().items()})
+        return self._mapped(Tensor.pin_memory)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Tensor | Tokens)}
+    def _mapped(self: Self, change: Callable[[Tensor], Tensor]) -> Self:
+        changed: dict[str, Any] = {"tokens": self.tokens.mapped(change)}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                changed[item.name] = change(value)
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

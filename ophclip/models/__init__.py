@@ -1,1 +1,1 @@
-"""The dual encoder: towers of open_clip, timm and Hugging Face transformers, and the bundle that carries it elsewhere."""
+"""The dual encoder: towers of open_clip, timm and Hugging Face, and the bundle that carries them elsewhere."""

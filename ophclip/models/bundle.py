@@ -168,16 +168,18 @@ def _plain(value: Any) -> Any:
 
 
 def _card_text(config: ModelConfig, card: Mapping[str, object], digest: str) -> str:
+    text_name = _without_folder(config.text.name)
     rows = {
         "visual tower": f"{config.visual.name} ({config.visual.kind.value}), {config.visual.image_size_px} px",
-        "text tower": f"{_without_folder(config.text.name)} ({config.text.kind.value}), {config.text.context_length} tokens",
+        "text tower": f"{text_name} ({config.text.kind.value}), {config.text.context_length} tokens",
         "common space": f"{config.embed_dim} dimensions",
         "weights SHA-256": f"`{digest}`",
         **card,
     }
     table = "\n".join(f"| {name} | {' '.join(str(value).split())} |" for name, value in rows.items())
     usage = '```python\nimport ophclip\n\nmodel, preprocess, tokenizer = ophclip.load("THIS FOLDER")\n```'
-    return f"# {config.name}\n\nA dual encoder for surgical video, made by ophclip.\n\n| | |\n|---|---|\n{table}\n\n{usage}\n"
+    lead = f"# {config.name}\n\nA dual encoder for surgical video, made by ophclip."
+    return f"{lead}\n\n| | |\n|---|---|\n{table}\n\n{usage}\n"
 
 
 def _sha256(path: Path) -> str:

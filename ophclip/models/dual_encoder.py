@@ -58,7 +58,7 @@ class DualEncoder(nn.Module):
         were encoded apart (an index, a window of a zero-shot run). The mean itself has unit length only if `normalise`.
         """
         vectors_nd = self.encode_frames(frames_btchw.flatten(0, 1), normalise=True)
-        means_bd = vectors_nd.unflatten(0, frames_btchw.shape[:2]).mean(dim=1)
+        means_bd = vectors_nd.view(*frames_btchw.shape[:2], -1).mean(dim=1)
         return F.normalize(means_bd, dim=-1) if normalise else means_bd
 
     def encode_text(self, tokens: Tokens, *, normalise: bool = False) -> Tensor:

@@ -6,9 +6,9 @@ Shapes: B pictures or texts, S the side of a picture, L tokens, D the width of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from open_clip.hf_configs import arch_dict
 from open_clip.hf_model import HFTextEncoder
 from open_clip.model import _build_text_tower, _build_vision_tower
 from open_clip.modified_resnet import ModifiedResNet
@@ -16,15 +16,25 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import TextTransformer, VisionTransformer
 from timm.models import group_parameters
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from transformers import AutoConfig
 
 from ingest.weights import resolve_weights
 from ophclip.config import TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.data.tokenizer import text_folder
 from ophclip.models.architectures import architecture
-from ophclip.models.weights import load_text, load_visual
+from ophclip.models.weights import load_hugging_face, load_text, load_visual
 
 _PROJECTIONS = ("head.", "proj", "attnpool.c_proj.", "text_projection")
+_HUGGING_FACE_TYPES = ("bert", "roberta", "xlm-roberta")
 _POOLERS = {TextPooling.MEAN: "mean_pooler", TextPooling.CLS: "cls_last_hidden_state_pooler"}
+_PARTS: dict[type[nn.Module], tuple[tuple[str, ...], str | None]] = {
+    VisionTransformer: (("class_embedding", "positional_embedding", "conv1.", "ln_pre."), "transformer.resblocks"),
+    TextTransformer: (("token_embedding.", "positional_embedding", "cls_emb"), "transformer.resblocks"),
+    ModifiedResNet: (("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3."), None),
+    HFTextEncoder: (("transformer.embeddings.",), "transformer.encoder.layer"),
+}
+"""Parameters before the first block, and where the blocks are (None: torchvision's layer1 to layer4)."""
 
 
 class Tower(nn.Module):
@@ -38,12 +48,8 @@ class Tower(nn.Module):
         self.network = network
         for name in _frozen_names(network, frozen_blocks, option):
             network.get_parameter(name).requires_grad_(False)
-        norms = (
-            [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-            if frozen_batch_norm
-            else []
-        )
-        self._kept_in_eval = (*_wholly_frozen(network), *norms)
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        self._kept_in_eval = (*_wholly_frozen(network), *(norms if frozen_batch_norm else ()))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[B, 3, S, S] pictures or [B, L] token ids -> [B, D], not normalised."""
@@ -134,23 +140,20 @@ def _hugging_face_network(config: TextConfig, embed_dim: int, *, pretrained: boo
     if config.weights not in ("", "pretrained"):
         raise ValueError(f"model.text.weights: {config.weights} given; with kind=hf expected `pretrained` or nothing")
     folder = text_folder(config)
-    loads = pretrained and config.weights == "pretrained"
-    if loads and not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        raise ValueError(
-            f"{folder}: no model.safetensors or pytorch_model.bin; set model.text.weights= to start from random"
-        )
-    network = HFTextEncoder(
-        str(folder),
-        output_dim=embed_dim,
-        pooler_type=_POOLERS[config.pooling],
-        proj_type="linear",
-        pretrained=loads,
-    ).float()
-    # A projection that keeps angles leaves a loaded sentence space as it is until training has a reason to change it.
-    nn.init.orthogonal_(network.proj.weight) if network.proj.in_features != embed_dim else nn.init.eye_(
-        network.proj.weight
+    described = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if described.model_type not in _HUGGING_FACE_TYPES:
+        known = ", ".join(_HUGGING_FACE_TYPES)
+        raise ValueError(f"{folder}: model type {described.model_type}, expected one of {known}")
+    network: Any = HFTextEncoder(
+        str(folder), output_dim=embed_dim, pooler_type=_POOLERS[config.pooling], proj_type="linear", pretrained=False
     )
-    return network
+    if pretrained and config.weights == "pretrained":
+        load_hugging_face(network.transformer, folder)
+    # A projection that keeps angles leaves a loaded sentence space as it is until training has a reason to change it.
+    start = nn.init.eye_ if network.proj.in_features == embed_dim else nn.init.orthogonal_
+    start(network.proj.weight)
+    built: nn.Module = network
+    return built
 
 
 def _frozen_names(network: nn.Module, blocks: int, option: str) -> list[str]:
@@ -166,36 +169,18 @@ def _blocks(network: nn.Module) -> list[list[str]]:
     """Parameter names of each block in order; the stem or the embeddings are with the first."""
     if isinstance(network, TimmModel):
         return _timm_blocks(network)
-    if isinstance(network, VisionTransformer):
-        stem, blocks = (
-            ("class_embedding", "positional_embedding", "conv1.", "ln_pre."),
-            _numbered("transformer.resblocks", network),
-        )
-    elif isinstance(network, TextTransformer):
-        stem, blocks = (
-            ("token_embedding.", "positional_embedding", "cls_emb"),
-            _numbered("transformer.resblocks", network),
-        )
-    elif isinstance(network, ModifiedResNet):
-        stem, blocks = ("conv1.", "bn1.", "conv2.", "bn2.", "conv3.", "bn3."), [f"layer{n}." for n in (1, 2, 3, 4)]
-    elif isinstance(network, HFTextEncoder):
-        stem, blocks = _hugging_face_prefixes(network)
-    else:
-        raise ValueError(f"frozen_blocks: not known for {type(network).__name__}; set it to 0")
-    prefixes = [(*stem, blocks[0]), *((block,) for block in blocks[1:])]
+    found = next((parts for kind, parts in _PARTS.items() if isinstance(network, kind)), None)
+    if found is None:
+        raise ValueError(f"model.*.frozen_blocks: not known for {type(network).__name__}; set it to 0")
+    stem, path = found
+    blocks = [f"layer{n}." for n in (1, 2, 3, 4)] if path is None else _numbered(path, network)
+    prefixes: list[tuple[str, ...]] = [(*stem, blocks[0]), *((block,) for block in blocks[1:])]
     names = [name for name, _ in network.named_parameters()]
     return [[name for name in names if name.startswith(prefix)] for prefix in prefixes]
 
 
 def _numbered(path: str, network: nn.Module) -> list[str]:
     return [f"{path}.{number}." for number, _ in network.get_submodule(path).named_children()]
-
-
-def _hugging_face_prefixes(network: HFTextEncoder) -> tuple[tuple[str, ...], list[str]]:
-    names = arch_dict[network.config.model_type]["config_names"]
-    inner = "transformer.encoder" if hasattr(network.transformer, "encoder") else "transformer"
-    stem = (f"transformer.{names['token_embeddings_attr']}.",)
-    return stem, _numbered(f"{inner}.{names['layer_attr']}", network)
 
 
 def _timm_blocks(network: TimmModel) -> list[list[str]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -91,6 +93,49 @@ def load_text(network: nn.Module, path: Path) -> None:
     _load_strictly(network, _with_own_projection(own, network, ("text_projection",)), path)
 
 
+def load_hugging_face(transformer: nn.Module, folder: Path) -> None:
+    """Load the tensors of a Hugging Face folder into its transformer; a head that comes with them is left aside.
+
+    Raises:
+        ValueError: the folder's weights cannot be read, or lack a tensor.
+    """
+    from transformers import AutoModel
+
+    try:
+        with _transformers_quiet():
+            loaded, report = AutoModel.from_pretrained(
+                folder,
+                add_pooling_layer=False,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{folder}: its weights cannot be read ({first}); copy the folder anew") from error
+    if report["missing_keys"]:
+        lacking = sorted(report["missing_keys"])
+        raise ValueError(f"{folder}: its weights lack {lacking[0]} ({len(lacking)} in all); copy the folder anew")
+    transformer.load_state_dict(loaded.state_dict(), strict=True)
+
+
+@contextmanager
+def _transformers_quiet() -> Iterator[None]:
+    """Its report of heads left aside and its bar belong to the caller's log only when something is wrong."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    verbosity, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
 def efficientnet_lite_to_timm(tensors: Mapping[str, Tensor], trunk: nn.Module) -> dict[str, Tensor]:
     """Rename the published EfficientNet-Lite tensors to timm's `tf_efficientnet_lite*` names.
 
@@ -155,9 +200,8 @@ def _load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], path: Path
     missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or extra:
         example = f"lacks {missing[0]}" if missing else f"has {extra[0]}, which the tower has not"
-        raise ValueError(
-            f"{path}: does not fit the tower ({len(missing)} missing, {len(extra)} surplus; {example}); check model.*.name"
-        )
+        counts = f"{len(missing)} missing, {len(extra)} surplus"
+        raise ValueError(f"{path}: does not fit the tower ({counts}; {example}); check model.*.name")
     for name, value in wanted.items():
         if value.shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
