@@ -1,0 +1,1 @@
+"""The training run: alternating levels, retrieval from the knowledge bank, schedule, checkpoints."""

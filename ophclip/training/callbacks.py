@@ -1,0 +1,180 @@
+"""What is done beside the steps: rows of `metrics.csv`, checkpoints, progress."""
+
+# ruff: noqa: ARG002 -- Lightning names the arguments of its hooks
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
+
+from ophclip.data.sampler import level_at
+from ophclip.training.checkpoints import Checkpoint, write_checkpoint
+from ophclip.training.module import TrainingModule
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+COLUMNS = (
+    "step",
+    "level",
+    "loss",
+    "contrastive",
+    "views",
+    "retrieval",
+    "own_title",
+    "retrieved_share",
+    "logit_scale",
+    "learning_rate",
+    "seconds",
+)
+
+
+class Recorder(Callback):
+    """Keeps the reports of steps, writes a row per level every `log_every` steps, and tells the progress.
+
+    A row holds the means since that level's last row; a column that had nothing to report stays empty. Reports stay
+    on the device until their row is due, so that a step never waits for them.
+    """
+
+    def __init__(self, path: Path, resumed: Checkpoint | None, progress: Progress | None) -> None:
+        self._path = path
+        self._progress = progress
+        self._seconds_before = resumed.seconds if resumed else 0.0
+        self._pending: dict[str, list[Mapping[str, Tensor | float]]] = {}
+        for level, reports in (resumed.pending if resumed else {}).items():
+            self._pending[level] = list(reports)
+        self._began = time.perf_counter()
+        self._last = ""
+        self.losses: dict[str, float] = {}
+        _keep_rows(path, resumed.step if resumed else 0)
+
+    @property
+    def seconds(self) -> float:
+        """Time of this run so far, over all its sittings."""
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def pending(self) -> dict[str, list[dict[str, float]]]:
+        """Reports that stand in no row yet, as plain numbers."""
+        return {level: [_plain(report) for report in reports] for level, reports in self._pending.items()}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The clock starts with the first step of this sitting."""
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take up the reports of the step; write rows when they are due."""
+        module = _ours(pl_module)
+        done, total = module.current + 1, module.config.trainer.steps
+        level = level_at(module.levels, module.current)[0].value
+        self._pending.setdefault(level, []).append(outputs["reports"])
+        if done % module.config.trainer.log_every == 0 or done == total:
+            self._write_rows(done, module, trainer)
+        if self._progress is not None:
+            self._progress(done, total, self._last or "first steps")
+
+    def _write_rows(self, done: int, module: TrainingModule, trainer: Trainer) -> None:
+        rates = {
+            "logit_scale": float(module.model.logit_scale.detach()),
+            "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "seconds": round(self.seconds, 3),
+        }
+        rows = []
+        for level in sorted(self._pending):
+            means = _means([_plain(report) for report in self._pending[level]])
+            self.losses[level] = means["loss"]
+            rows.append({"step": done, "level": level, **means, **rates})
+        self._pending.clear()
+        _append_rows(self._path, rows)
+        self._last = ", ".join(f"{level} loss {loss:.3f}" for level, loss in sorted(self.losses.items()))
+
+
+class Checkpointing(Callback):
+    """Restores the optimiser at the start, writes checkpoints on time, at the end, and when asked to terminate."""
+
+    def __init__(self, folder: Path, resumed: Checkpoint | None, recorder: Recorder) -> None:
+        self._folder = folder
+        self._resumed = resumed
+        self._recorder = recorder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the optimiser back its moments."""
+        if self._resumed is not None:
+            trainer.optimizers[0].load_state_dict(dict(self._resumed.optimizer))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write when it is time."""
+        module = _ours(pl_module)
+        done = module.current + 1
+        if done % module.config.trainer.checkpoint_every == 0 or done == module.config.trainer.steps:
+            self._write(trainer, module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Lightning ends the step that SIGTERM interrupted and then raises: the state is that of a whole step."""
+        if isinstance(exception, SIGTERMException) and trainer.optimizers:
+            self._write(trainer, _ours(pl_module))
+
+    def _write(self, trainer: Trainer, module: TrainingModule) -> None:
+        write_checkpoint(
+            self._folder,
+            Checkpoint(
+                step=module.current + 1,
+                seconds=self._recorder.seconds,
+                module=module.state_dict(),
+                optimizer=trainer.optimizers[0].state_dict(),
+                bank=module.silent.bank.state_dict(),
+                pending=self._recorder.pending(),
+            ),
+        )
+
+
+def read_losses(path: Path) -> dict[str, float]:
+    """The last loss of each level in `metrics.csv`."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {row["level"]: float(row["loss"]) for row in csv.DictReader(stream)}
+
+
+def _ours(module: LightningModule) -> TrainingModule:
+    if not isinstance(module, TrainingModule):
+        raise TypeError(f"expected a TrainingModule, found {type(module).__name__}")
+    return module
+
+
+def _plain(report: Mapping[str, Tensor | float]) -> dict[str, float]:
+    return {name: float(value) for name, value in report.items()}
+
+
+def _means(reports: list[dict[str, float]]) -> dict[str, float]:
+    means = {}
+    for name in COLUMNS:
+        values = [report[name] for report in reports if name in report]
+        if values:
+            means[name] = sum(values) / len(values)
+    return means
+
+
+def _append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("a", encoding="utf-8", newline="") as stream:
+        csv.DictWriter(stream, COLUMNS, restval="").writerows(rows)
+
+
+def _keep_rows(path: Path, step: int) -> None:
+    """Begin the table anew, or with the rows up to `step`: later ones belong to steps that will be done again."""
+    kept: list[dict[str, str]] = []
+    if path.is_file() and step > 0:
+        with path.open(encoding="utf-8", newline="") as stream:
+            kept = [row for row in csv.DictReader(stream) if int(row["step"]) <= step]
+    draft = path.with_suffix(".tmp")
+    with draft.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(kept)
+    draft.replace(path)

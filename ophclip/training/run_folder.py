@@ -1,0 +1,106 @@
+"""The folder of one run: what it was begun with, whether it is finished, and where its parts lie."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from ingest import atomic
+from ophclip.config import TrainConfig
+
+FORMAT_VERSION = 1
+MAY_CHANGE = frozenset(
+    {
+        "out",
+        "data.root",
+        "data.workers",
+        "trainer.device",
+        "trainer.threads",
+        "trainer.log_every",
+        "trainer.checkpoint_every",
+    }
+)
+"""Options that say where and how a run is done, not what is trained: a run may be continued with other ones."""
+
+
+class RunFolder:
+    """`OUT`: config.yaml, run.json, metrics.csv, checkpoints/, bundle/."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.bundle = out / "bundle"
+        self.metrics = out / "metrics.csv"
+        self.checkpoints = out / "checkpoints"
+        self._record = out / "run.json"
+
+    def begin_or_continue(self, config: TrainConfig, fingerprint: str) -> None:
+        """Note what the run is begun with, or see that a run that stands here was begun with the same.
+
+        Raises:
+            ValueError: another option or corpus than the run's, names it; or a folder that cannot be written.
+        """
+        if self._record.is_file():
+            self._refuse_changes(self._read(), config, fingerprint)
+            return
+        content = {"version": FORMAT_VERSION, "config": plain(config), "corpus": fingerprint, "finished": None}
+        try:
+            atomic.write_text(self.out / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+            atomic.write_json(self._record, content)
+        except OSError as error:
+            raise ValueError(f"out: {self.out} cannot be written ({error.strerror}); give another folder") from error
+
+    def finished(self) -> Mapping[str, Any] | None:
+        """Steps and seconds of a run that is done and whose bundle is there, else None."""
+        facts: Mapping[str, Any] | None = self._read()["finished"] if self._record.is_file() else None
+        return facts if self.bundle.is_dir() else None
+
+    def finish(self, steps: int, seconds: float) -> None:
+        """Note that the run is done."""
+        atomic.write_json(self._record, {**self._read(), "finished": {"steps": steps, "seconds": seconds}})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
+            if content["version"] == FORMAT_VERSION:
+                return content
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self._record}: not readable ({error}); give another out=FOLDER") from error
+        raise ValueError(f"{self._record}: written by another version of ophclip; give another out=FOLDER")
+
+    def _refuse_changes(self, begun: Mapping[str, Any], config: TrainConfig, fingerprint: str) -> None:
+        remedy = f"give another out=FOLDER, or delete {self.out} to begin anew"
+        before, now = dict(_flat(begun["config"])), dict(_flat(plain(config)))
+        for option in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+            if before.get(option) != now.get(option):
+                words = f"{now.get(option)} given, but the run in {self.out} was begun with {before.get(option)}"
+                raise ValueError(f"{option}: {words}; {remedy}")
+        if begun["corpus"] != fingerprint:
+            raise ValueError(f"data.root: not the corpus that the run in {self.out} was begun with; {remedy}")
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The options as plain values, words for enums."""
+    values: dict[str, Any] = _plain(dataclasses.asdict(config))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,139 @@
+"""Silent videos in training: the bank that is searched by title, what is drawn from it, and its refresh.
+
+Legend of shapes: b narrated videos of a batch, u distinct silent videos drawn for them, k neighbours, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ophclip.config import RetrievalMode, TrainConfig
+from ophclip.data.batch import VideoBatch
+from ophclip.data.module import CorpusDataModule
+from ophclip.data.videos import load_videos
+from ophclip.losses.retrieval import draw_retrieved
+from ophclip.models.dual_encoder import DualEncoder
+from ophclip.models.preprocess import build_preprocess
+from ophclip.training.chance import derived_seed, generator
+from retrieval_index.bank import NEVER, KnowledgeBank
+
+_SMALL_BANK = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """What retrieval brings to a step."""
+
+    batch: VideoBatch
+    """The u distinct silent videos, on the CPU."""
+    drawn_ub: Tensor
+    """True where narrated video b drew silent video u; on the CPU."""
+
+
+class SilentVideos:
+    """The titled silent videos of a corpus and the knowledge bank over them."""
+
+    def __init__(self, corpus: CorpusDataModule, config: TrainConfig) -> None:
+        self._corpus = corpus
+        self._config = config
+        self._preprocess = build_preprocess(config.model.visual)
+        ids = corpus.videos.silent if config.retrieval.mode is RetrievalMode.LIVE else ()
+        self.bank = KnowledgeBank(config.model.embed_dim, ids)
+
+    def refresh_is_due(self, step: int) -> bool:
+        """Whether all rows must be encoded before `step`: at the end of the warm-up, then every `refresh_every`."""
+        last, options = self.bank.refreshed_at, self._config.retrieval
+        if not len(self.bank) or step < options.warmup_steps:
+            return False
+        return last == NEVER or step - last >= options.refresh_every
+
+    def refresh(self, model: DualEncoder, step: int) -> None:
+        """Encode every silent video, centre crop and no chance, and replace the whole bank."""
+        was_training = model.training
+        model.eval()
+        titles, visuals = [], []
+        with torch.no_grad():
+            for batch in self._all_videos():
+                held = batch.to(model.device)
+                frames = self._preprocess.normalise(held.frames_btchw)
+                visuals.append(model.encode_video(frames, normalise=True).float().cpu().numpy())
+                titles.append(model.encode_text(held.tokens, normalise=True).float().cpu().numpy())
+        model.train(was_training)
+        self.bank.refresh(np.concatenate(titles), np.concatenate(visuals), step)
+
+    def retrieve(self, title_bd: Tensor, visual_bd: Tensor, step: int) -> Drawn | None:
+        """Search by narrated titles, gate, draw one silent video for each, and load them; None if none passed.
+
+        Args:
+            title_bd: unit title vectors of the narrated videos; no gradient is taken from here.
+            visual_bd: their unit visual vectors, likewise.
+            step: for the draw and for the choice of frames.
+        """
+        if self.bank.refreshed_at == NEVER:
+            return None
+        options = self._config.retrieval
+        found = self.bank.search(title_bd.detach().float().cpu().numpy(), options.top_k)
+        drawn_b = draw_retrieved(
+            torch.from_numpy(found.scores_qk),
+            torch.from_numpy(found.visual_qkd),
+            visual_bd.detach().float().cpu(),
+            min_score=options.min_score,
+            visual_weight=options.visual_weight,
+            generator=generator(self._config.seed, step, "draw of retrieved videos"),
+        ).tolist()
+        chosen_b = [ids[k] if k >= 0 else None for ids, k in zip(found.ids, drawn_b, strict=True)]
+        distinct = list(dict.fromkeys(video_id for video_id in chosen_b if video_id is not None))
+        if not distinct:
+            return None
+        drawn_ub = torch.tensor([[chosen == video_id for chosen in chosen_b] for video_id in distinct])
+        return Drawn(batch=self._load(distinct, step), drawn_ub=drawn_ub)
+
+    def pairs(self, count: int, step: int) -> VideoBatch | None:
+        """The control: up to `count` silent videos at random, whatever is narrated; None with fewer than two."""
+        silent = self._corpus.videos.silent
+        if min(count, len(silent)) < 2:
+            return None
+        order = torch.randperm(len(silent), generator=generator(self._config.seed, step, "draw of silent pairs"))
+        return self._load([silent[place] for place in order[:count].tolist()], step)
+
+    def write_back(self, batch: VideoBatch, title_ud: Tensor, visual_ud: Tensor, step: int) -> None:
+        """Put vectors that the step computed anyway into their rows."""
+        title, visual = (vectors.detach().float().cpu().numpy() for vectors in (title_ud, visual_ud))
+        self.bank.replace(batch.keys, title, visual, step, self._config.retrieval.momentum)
+
+    def _load(self, video_ids: Sequence[str], step: int) -> VideoBatch:
+        return self._corpus.load_videos(video_ids, (derived_seed(self._config.seed, step, "silent frames"),))
+
+    def _all_videos(self) -> DataLoader[VideoBatch]:
+        size = self._config.data.video_batch
+        chunks = [self.bank.ids[first : first + size] for first in range(0, len(self.bank), size)]
+        workers = 0 if len(self.bank) <= _SMALL_BANK else self._config.data.workers
+        return DataLoader(_Chunks(chunks, self._corpus), batch_size=None, num_workers=workers)
+
+
+class _Chunks(Dataset[VideoBatch]):
+    """Whole videos by the chunk. Holds what loader processes need and not the data module, which they must not own."""
+
+    def __init__(self, chunks: Sequence[Sequence[str]], corpus: CorpusDataModule) -> None:
+        self._chunks = chunks
+        self._load = partial(
+            load_videos,
+            corpus.reader,
+            frames=corpus.data.video_frames,
+            side_px=corpus.side_px,
+            tokenizer=corpus.tokenizer,
+            video_numbers=corpus.video_numbers,
+        )
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __getitem__(self, place: int) -> VideoBatch:
+        return self._load(self._chunks[place])
