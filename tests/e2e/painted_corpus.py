@@ -38,7 +38,7 @@ def write_corpus(root: Path, narrated: int = 6, silent: int = 6, clips_per_video
 
 
 def _sample(
-    random: np.random.Generator, colour: str, text: str, video_id: str, start_ms: int | None, narrated: bool = True
+    random: np.random.Generator, colour: str, text: str, video_id: str, start_ms: int | None, *, narrated: bool = True
 ) -> Sample:
     pictures = []
     for _ in range(6):

@@ -1,0 +1,157 @@
+"""Whole runs on a painted corpus: they repeat bit by bit, survive being killed, and refuse to be mixed."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from painted_corpus import write_corpus
+
+import ophclip
+from ophclip.config import TrainConfig, compose
+from ophclip.training.fit import TrainResult, train
+
+SMALL = (
+    "model=tiny",
+    "data.clip_batch=6",
+    "data.video_batch=6",
+    "data.clip_frames=2",
+    "data.video_frames=2",
+    "data.levels={clip: 2, video: 1}",
+    "data.workers=0",
+    "retrieval.warmup_steps=1",
+    "retrieval.refresh_every=4",
+    "retrieval.min_score=-1",
+    "optim.learning_rate=1e-3",
+    "optim.warmup_steps=2",
+    "trainer.device=cpu",
+    "trainer.threads=1",
+    "trainer.log_every=1",
+    "trainer.checkpoint_every=4",
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def _config(corpus: Path, out: Path, *more: str) -> TrainConfig:
+    return compose("train", [*SMALL, f"data.root={corpus}", f"out={out}", "trainer.steps=6", *more], TrainConfig)
+
+
+def _rows(result: TrainResult) -> list[dict[str, str]]:
+    with result.metrics.open() as stream:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+
+
+def _weights(result: TrainResult) -> dict[str, torch.Tensor]:
+    return ophclip.load(result.bundle)[0].state_dict()
+
+
+def _same(one: TrainResult, other: TrainResult) -> None:
+    assert _rows(one) == _rows(other)
+    for (name, left), (_, right) in zip(_weights(one).items(), _weights(other).items(), strict=True):
+        assert torch.equal(left, right), name
+
+
+def test_a_run_repeats_whatever_the_loader_and_leaves_its_surroundings_alone(corpus: Path, tmp_path: Path) -> None:
+    config = _config(corpus, tmp_path / "a")
+    before, chance, threads = copy.deepcopy(config), torch.random.get_rng_state(), torch.get_num_threads()
+    told: list[tuple[int, int]] = []
+    first = train(config, lambda done, total, _: told.append((done, total)))
+    assert config == before
+    assert torch.random.get_rng_state().equal(chance)
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert told == [(step, 6) for step in range(1, 7)]
+    torch.manual_seed(99)
+    _same(first, train(_config(corpus, tmp_path / "b", "data.workers=2")))
+    rows = _rows(first)
+    assert [row["level"] for row in rows] == ["clip", "clip", "video"] * 2
+    assert all(row["retrieved_share"] == "1.0" and row["retrieval"] for row in rows if row["level"] == "video")
+    assert {path.name for path in first.out.iterdir()} == {
+        "bundle",
+        "checkpoints",
+        "config.yaml",
+        "metrics.csv",
+        "run.json",
+    }
+
+
+def test_a_finished_run_is_left_and_another_is_refused(corpus: Path, tmp_path: Path) -> None:
+    config = _config(corpus, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none")
+    result = train(config)
+    touched = {path: path.stat().st_mtime_ns for path in result.out.rglob("*")}
+    again = _config(corpus, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none", "trainer.log_every=3")
+    assert train(again) == result
+    assert {path: path.stat().st_mtime_ns for path in result.out.rglob("*")} == touched
+    with pytest.raises(ValueError, match=r"^optim.learning_rate: 0.5 given, but the run in .* with 0.001; give an"):
+        train(_config(corpus, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none", "optim.learning_rate=0.5"))
+    other = write_corpus(tmp_path / "other", narrated=3, seed=5)
+    with pytest.raises(ValueError, match=r"^data.root: not the corpus that the run in .* was begun with"):
+        train(_config(other, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none"))
+    with pytest.raises(ValueError, match=r"^data.root: .*is no folder; make a corpus with"):
+        train(_config(tmp_path / "nowhere", tmp_path / "out2"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"^out: .* cannot be written \(Not a directory\); give another folder"):
+        train(_config(corpus, tmp_path / "file" / "out"))
+
+
+@pytest.mark.parametrize("mode", ["silent_pairs", "none"])
+def test_controls_train_too(corpus: Path, tmp_path: Path, mode: str) -> None:
+    result = train(_config(corpus, tmp_path, f"retrieval.mode={mode}", "loss.self_supervision=none", "trainer.steps=3"))
+    last = _rows(result)[-1]
+    assert bool(last["own_title"]) == (mode == "silent_pairs")
+    assert not last["retrieval"]
+
+
+def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
+    gated = train(_config(corpus, tmp_path / "gated", "retrieval.min_score=2", "trainer.steps=3"))
+    plain = train(_config(corpus, tmp_path / "plain", "retrieval.mode=none", "trainer.steps=3"))
+    assert _rows(gated)[-1]["retrieved_share"] == "0.0"
+    assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    corpus: Path, tmp_path: Path, ending: signal.Signals, repository: Path
+) -> None:
+    steps = "trainer.steps=40"
+    whole = train(_config(corpus, tmp_path / "whole", steps))
+    options = [*SMALL, f"data.root={corpus}", f"out={tmp_path / 'parts'}", steps, "data.workers=1"]
+    command = [sys.executable, "-m", "ophclip.train", *options]
+    rows = tmp_path / "parts" / "metrics.csv"
+    status = []
+    for stop_at in (9, 22):
+        run = subprocess.Popen(command, cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        deadline = time.monotonic() + 120
+        while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run.send_signal(ending)
+        status.append(run.wait(60))
+    expected = 143 if ending == signal.SIGTERM else -signal.SIGKILL
+    assert status == [expected, expected]
+    _same(whole, train(_config(corpus, tmp_path / "parts", steps)))
+
+
+@pytest.mark.slow
+def test_pictures_and_texts_of_a_painted_world_find_each_other(corpus: Path, tmp_path: Path) -> None:
+    result = train(_config(corpus, tmp_path, "trainer.steps=120", "optim.warmup_steps=10", "retrieval.min_score=0.5"))
+    model, preprocess, tokenizer = ophclip.load(result.bundle)
+    from painted_corpus import COLOURS
+
+    pictures = [torch.tensor(colour, dtype=torch.uint8).expand(64, 64, 3).numpy() for colour in COLOURS.values()]
+    with torch.no_grad():
+        seen = model.encode_frames(preprocess(pictures), normalise=True)
+        said = model.encode_text(tokenizer([f"{name} surgery" for name in COLOURS]), normalise=True)
+    assert int(((said @ seen.T).argmax(dim=1) == torch.arange(len(COLOURS))).sum()) >= 5
