@@ -366,6 +366,8 @@ class IndexConfig:
         for name in ("window_seconds", "stride_seconds", "fps", "batch_frames", "thumbnail_width_px"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"index.{name}: must be positive")
+        if self.stride_seconds > self.window_seconds:
+            raise ValueError("index.stride_seconds: must not exceed index.window_seconds, or parts are left out")
         if self.window_seconds * self.fps < 1:
             raise ValueError("index.window_seconds: a window must hold at least one frame; raise it or index.fps")
 

@@ -1,0 +1,107 @@
+"""Which videos go into an index, and what is known about them: those of a corpus and those of a folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.manifest import Manifest
+from ingest.records import Clip
+from ingest.shards import sha256_of
+from ophclip.evaluation.tables import VIDEO_SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceVideo:
+    """One video to index."""
+
+    video_id: str
+    path: Path
+    sha256: str
+    title: str
+    license: str
+    narrated: bool
+    clips: tuple[Clip, ...]
+
+
+def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceVideo], list[tuple[Path, str]]]:
+    """The videos of a corpus' manifest, then those of a folder whose content the corpus does not hold.
+
+    Also returns files that could not be taken, with the reason in one line.
+
+    Raises:
+        ValueError: neither is given, one is not there, or together they hold no video.
+    """
+    if corpus is None and videos is None:
+        raise ValueError("index: nothing to index; give --corpus CORPUS, --videos FOLDER, or both")
+    found = [] if corpus is None else _of_corpus(corpus)
+    failed: list[tuple[Path, str]] = []
+    if videos is not None:
+        _add_folder(found, failed, videos)
+    if not found and not failed:
+        raise ValueError(f"{videos or corpus}: no video in it; expected files such as NAME.mp4")
+    return found, failed
+
+
+def _of_corpus(corpus: Path) -> list[SourceVideo]:
+    manifest = Manifest(corpus / "manifest.sqlite")
+    return [
+        SourceVideo(
+            video_id=row.video_id,
+            path=Path(row.path),
+            sha256=row.sha256,
+            title=row.title,
+            license=row.license,
+            narrated=row.narrated,
+            clips=tuple(manifest.clips(row.video_id)),
+        )
+        for row in manifest.videos()
+    ]
+
+
+def _add_folder(found: list[SourceVideo], failed: list[tuple[Path, str]], folder: Path) -> None:
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; expected one that holds videos")
+    hashes = {video.sha256 for video in found}
+    ids = {video.video_id for video in found}
+    for path in sorted(item for item in folder.rglob("*") if item.suffix.lower() in VIDEO_SUFFIXES):
+        try:
+            video = _of_file(path, ids)
+        except (OSError, ValueError) as error:
+            failed.append((path, str(error)))
+            continue
+        if video.sha256 not in hashes:
+            hashes.add(video.sha256)
+            ids.add(video.video_id)
+            found.append(video)
+
+
+def _of_file(path: Path, taken: set[str]) -> SourceVideo:
+    sha256 = sha256_of(path)
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_") or "video"
+    about = _sidecar(path.with_suffix(".info.json"))
+    return SourceVideo(
+        video_id=stem if stem not in taken else f"{stem}-{sha256[:8]}",
+        path=path,
+        sha256=sha256,
+        title=str(about.get("title") or ""),
+        license=str(about.get("license") or ""),
+        narrated=False,
+        clips=(),
+    )
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    """What yt-dlp wrote beside the video; nothing if there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); mend or remove it") from error
+    if not isinstance(about, dict):
+        raise ValueError(f"{path}: expected a JSON object as yt-dlp writes it; mend or remove it")
+    return about

@@ -1,0 +1,54 @@
+"""How a video is cut into windows, and what a window's vector is.
+
+Shapes: T frames at 0, 1/fps, 2/fps, ... seconds, D width, W windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CLOCK_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """The span [start, end) of a video and its frames `first` to `stop` (exclusive) on the index' grid."""
+
+    start_seconds: float
+    end_seconds: float
+    first: int
+    stop: int
+
+    @property
+    def middle(self) -> int:
+        """The frame in its middle, of which the thumbnail is made."""
+        return (self.first + self.stop - 1) // 2
+
+
+def cut_windows(duration_seconds: float, *, fps: float, window_seconds: float, stride_seconds: float) -> list[Window]:
+    """Windows that cover the whole video: one at every stride, the last one ending with the video.
+
+    A video shorter than a window is one window. Every window holds at least one frame.
+    """
+    starts = [0.0]
+    while starts[-1] + window_seconds < duration_seconds - _CLOCK_TOLERANCE:
+        following = starts[-1] + stride_seconds
+        starts.append(min(following, max(duration_seconds - window_seconds, 0.0)))
+    frames = max(int(np.ceil(duration_seconds * fps - _CLOCK_TOLERANCE)), 1)
+    return [_window(start, min(start + window_seconds, duration_seconds), fps, frames) for start in starts]
+
+
+def _window(start_seconds: float, end_seconds: float, fps: float, frames: int) -> Window:
+    first = min(int(np.ceil(start_seconds * fps - _CLOCK_TOLERANCE)), frames - 1)
+    stop = min(max(int(np.ceil(end_seconds * fps - _CLOCK_TOLERANCE)), first + 1), frames)
+    return Window(start_seconds=start_seconds, end_seconds=end_seconds, first=first, stop=stop)
+
+
+def window_vectors(vectors_td: NDArray[np.float32], windows: list[Window]) -> NDArray[np.float32]:
+    """Unit vectors [W, D]: the mean of each window's unit frame vectors, normalised, as `DualEncoder.encode_video`."""
+    total = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0, dtype=np.float64)])
+    means = np.stack([(total[part.stop] - total[part.first]) / (part.stop - part.first) for part in windows])
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12), dtype=np.float32)

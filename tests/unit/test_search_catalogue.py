@@ -1,0 +1,112 @@
+"""The index' records: whole videos or none, and queries in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophclip.search.catalogue import FORMAT, Catalogue, VideoEntry, WindowEntry
+from ophclip.search.hits import Found, best_of_each_video, merge_overlapping
+from ophclip.search.queries import query_wordings
+from ophclip.search.vectors import vectors_of
+from ophclip.search.windows import cut_windows
+
+
+def _video(sha256: str = "a" * 64) -> VideoEntry:
+    return VideoEntry(
+        video_id="v", path="v.mp4", sha256=sha256, duration_seconds=8.0, title="t", license="CC0", narrated=True
+    )
+
+
+def _windows(sha256: str = "a" * 64) -> list[WindowEntry]:
+    return [
+        WindowEntry(
+            window_id=f"v/{sha256[:12]}/{start * 1000:08d}",
+            video_id="v",
+            start_seconds=start,
+            end_seconds=start + 4.0,
+            narrations=("one", "two") if start == 0 else ("two",),
+            thumbnail_jpeg=b"jpeg",
+        )
+        for start in (0, 2, 4)
+    ]
+
+
+def test_a_video_is_replaced_whole_and_vectors_follow(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    vectors = np.eye(3, dtype=np.float32)
+    with Catalogue.create(path, {"format": FORMAT}) as catalogue:
+        catalogue.put(_video(), vectors[0], _windows(), vectors)
+        vectors_of(catalogue, "windows", tmp_path / "windows").save(tmp_path / "windows")
+        catalogue.put(_video("b" * 64), vectors[1], _windows("b" * 64)[:2], -vectors[:2])
+        assert list(catalogue.window_spans().values()) == [("v", 0.0, 4.0), ("v", 2.0, 6.0)]
+        index = vectors_of(catalogue, "windows", tmp_path / "windows")
+        np.testing.assert_array_equal(index.vectors(), -vectors[:2])
+        assert catalogue.narrations("v", 0.0, 6.0) == ["one", "two"]
+        assert catalogue.window(index.ids[1]).thumbnail_jpeg == b"jpeg"
+
+
+def test_a_put_that_fails_leaves_the_old_video(tmp_path: Path) -> None:
+    twice = [_windows()[0], _windows()[0]]
+    vectors = np.eye(3, dtype=np.float32)
+    with Catalogue.create(tmp_path / "c.sqlite", {"format": FORMAT, "note": "it's"}) as catalogue:
+        catalogue.put(_video(), vectors[0], _windows(), vectors)
+        with pytest.raises(sqlite3.IntegrityError):
+            catalogue.put(_video("b" * 64), vectors[0], twice, vectors[:2])
+        assert catalogue.videos()["v"].sha256 == "a" * 64
+        assert len(catalogue.window_spans()) == 3
+
+
+def test_opening_what_is_no_index_says_so_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    with pytest.raises(ValueError, match="make one with `ophclip index`"):
+        Catalogue.open(path)
+    path.write_text("not a database at all, though long enough to be read as the header of one " * 3)
+    with pytest.raises(ValueError, match="not an index"):
+        Catalogue.open(path)
+    path.unlink()
+    with Catalogue.create(path, {"format": "0"}):
+        pass
+    with pytest.raises(ValueError, match="format 0, this version reads 1"):
+        Catalogue.open(path)
+
+
+def _found(video: str, start: float, score: float) -> Found:
+    return Found(best=f"{video}{start}", video_id=video, start_seconds=start, end_seconds=start + 4, score=score)
+
+
+def test_overlapping_neighbours_become_one_hit_of_the_best_score() -> None:
+    ranked = [
+        _found("x", 10, 0.9),
+        _found("x", 12, 0.8),
+        _found("y", 0, 0.7),
+        _found("x", 8, 0.6),
+        _found("x", 30, 0.5),
+    ]
+    merged = merge_overlapping(ranked, 2, window_seconds=4)
+    assert [(one.video_id, one.start_seconds, one.end_seconds, one.score) for one in merged] == [
+        ("x", 8, 16, 0.9),
+        ("y", 0, 4, 0.7),
+    ]
+    assert [one.best for one in best_of_each_video(ranked, 5)] == ["x10", "y0"]
+
+
+def test_a_query_that_names_an_instrument_brings_what_is_known_of_it() -> None:
+    plain, named = query_wordings("a  red eye"), query_wordings("Phaco tip")
+    assert plain == (("a red eye", "a surgical video of a red eye", "now we see a red eye"),)
+    assert len(named) == 2
+    assert any("ultrasound" in sentence for sentence in named[1])
+    with pytest.raises(ValueError, match="the query is empty"):
+        query_wordings("  ")
+
+
+def test_windows_of_short_and_uneven_videos() -> None:
+    spans = [
+        [(part.start_seconds, part.end_seconds, part.first, part.stop) for part in cut_windows(
+            seconds, fps=2.0, window_seconds=4.0, stride_seconds=2.0)]
+        for seconds in (1.2, 4.0, 7.0)
+    ]  # fmt: skip
+    assert spans == [[(0, 1.2, 0, 3)], [(0, 4, 0, 8)], [(0, 4, 0, 8), (2, 6, 4, 12), (3, 7, 6, 14)]]
