@@ -126,13 +126,13 @@ def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     corpus: Path, tmp_path: Path, ending: signal.Signals, repository: Path
 ) -> None:
-    steps = "trainer.steps=40"
+    steps = "trainer.steps=24"
     whole = train(_config(corpus, tmp_path / "whole", steps))
     options = [*SMALL, f"data.root={corpus}", f"out={tmp_path / 'parts'}", steps, "data.workers=1"]
     command = [sys.executable, "-m", "ophclip.train", *options]
     rows = tmp_path / "parts" / "metrics.csv"
     status = []
-    for stop_at in (9, 22):
+    for stop_at in (5, 14):
         run = subprocess.Popen(command, cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1"})
         deadline = time.monotonic() + 120
         while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
