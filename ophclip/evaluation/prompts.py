@@ -73,13 +73,14 @@ class PromptSet:
         written = tuple(style for style in WRITTEN_STYLES if all(entry.sentences(style) for entry in self.classes))
         return (*written, Style.ENSEMBLE)
 
-    def for_labels(self, labels: Sequence[str]) -> PromptSet:
+    def for_labels(self, labels: Sequence[str], *, distinct: bool = False) -> PromptSet:
         """One class per dataset label, in the dataset's order, found by name or synonym.
 
-        Case, punctuation and underscores do not matter.
+        Case, punctuation and underscores do not matter. Several labels may share a class unless `distinct`: then
+        nothing could tell them apart.
 
         Raises:
-            ValueError: labels that no class answers to, all of them named.
+            ValueError: labels that no class answers to, all of them named, or two that share one against `distinct`.
         """
         answers = {key: entry for entry in self.classes for key in _keys(entry)}
         unknown = [label for label in labels if normal(label) not in answers]
@@ -88,6 +89,13 @@ class PromptSet:
                 f"prompts {self.name}: no class for the label{'s' if len(unknown) > 1 else ''} "
                 f"{', '.join(map(repr, unknown))}; add each to the prompts file as a class or a synonym"
             )
+        owner: dict[str, str] = {}
+        for label in labels if distinct else ():
+            entry = answers[normal(label)]
+            if owner.setdefault(entry.label, label) != label:
+                raise ValueError(
+                    f"prompts {self.name}: {owner[entry.label]!r} and {label!r} are one class; split it in two"
+                )
         chosen = (replace(answers[normal(label)], label=label) for label in labels)
         return replace(self, classes=tuple(chosen))
 

@@ -63,9 +63,9 @@ def evaluate_phases(
     """Zero-shot phase recognition by `video_macro_v1`.
 
     Raises:
-        ValueError: a label without a prompt class, a video that cannot be decoded or has no labelled second.
+        ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
     """
-    chosen = prompts.for_labels(dataset.classes)
+    chosen = prompts.for_labels(dataset.classes, distinct=True)
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
     lines = {style: _timelines(store, dataset, chosen, style, config) for style in chosen.styles}

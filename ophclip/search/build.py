@@ -24,7 +24,7 @@ from ophclip.models.embed import embed_frames
 from ophclip.progress import Progress
 from ophclip.search.catalogue import FORMAT, Catalogue, VideoEntry, WindowEntry
 from ophclip.search.sources import SourceVideo, find_sources
-from ophclip.search.vectors import TABLES, vectors_of
+from ophclip.search.vectors import TABLES, made_vectors
 from ophclip.search.windows import Window, cut_windows, window_vectors
 
 CATALOGUE_NAME = "catalogue.sqlite"
@@ -80,7 +80,7 @@ def build_index(
         if not held:
             raise ValueError(f"{failed[0][1]} (none of {len(failed)} files could be indexed)")
         for table in TABLES:
-            vectors_of(catalogue, table, out / table).save(out / table)
+            made_vectors(catalogue, table).save(out / table)
     unchanged = len(sources) - added - sum(path in {source.path for source in sources} for path, _ in failed)
     return IndexSummary(
         folder=out, videos=held, windows=windows, added=added, unchanged=unchanged, failed=tuple(failed)
@@ -127,49 +127,59 @@ def _add(
     loaded: Loaded,
     config: IndexConfig,
 ) -> bool:
-    """Index one video unless its content is there; True if it was added or replaced."""
-    held, path = known.get(source.video_id), relative(source.path, out)
-    if held is not None and held.sha256 == source.sha256:
-        if held.path != path:
-            catalogue.move(source.video_id, path)
-        return False
-    duration_seconds = probe(source.path).duration_seconds
+    """Index one video unless its content is there, and describe it anew; True if it was added or replaced."""
+    held = known.get(source.video_id)
+    same = held is not None and held.sha256 == source.sha256
+    duration_seconds = held.duration_seconds if held is not None and same else probe(source.path).duration_seconds
     windows = cut_windows(
         duration_seconds,
         fps=config.fps,
         window_seconds=config.window_seconds,
         stride_seconds=config.stride_seconds,
     )
+    entry = _video_entry(source, duration_seconds, out)
+    if same:
+        catalogue.describe(entry, {_window_id(source, part): _narrations(source, part) for part in windows})
+        return False
     vectors_td, thumbnails = _read_video(source.path, duration_seconds, windows, loaded, config)
     whole = Window(start_seconds=0.0, end_seconds=duration_seconds, first=0, stop=len(vectors_td))
-    entry = VideoEntry(
+    entries = [_window_entry(source, part, thumbnails[part.middle]) for part in windows]
+    catalogue.put(entry, window_vectors(vectors_td, [whole])[0], entries, window_vectors(vectors_td, windows))
+    return True
+
+
+def _video_entry(source: SourceVideo, duration_seconds: float, out: Path) -> VideoEntry:
+    return VideoEntry(
         video_id=source.video_id,
-        path=path,
+        path=relative(source.path, out),
         sha256=source.sha256,
         duration_seconds=duration_seconds,
         title=source.title,
         license=source.license,
         narrated=source.narrated,
     )
-    entries = [_window_entry(source, part, thumbnails[part.middle]) for part in windows]
-    catalogue.put(entry, window_vectors(vectors_td, [whole])[0], entries, window_vectors(vectors_td, windows))
-    return True
 
 
 def _window_entry(source: SourceVideo, window: Window, thumbnail_jpeg: bytes) -> WindowEntry:
-    over = (
-        clip
-        for clip in source.clips
-        if clip.start_seconds < window.end_seconds and clip.end_seconds > window.start_seconds
-    )
     return WindowEntry(
-        window_id=f"{source.video_id}/{source.sha256[:12]}/{round(window.start_seconds * 1000):08d}",
+        window_id=_window_id(source, window),
         video_id=source.video_id,
         start_seconds=window.start_seconds,
         end_seconds=window.end_seconds,
-        narrations=tuple(clip.narration for clip in sorted(over, key=lambda clip: clip.start_seconds)),
+        narrations=_narrations(source, window),
         thumbnail_jpeg=thumbnail_jpeg,
     )
+
+
+def _window_id(source: SourceVideo, window: Window) -> str:
+    return f"{source.video_id}/{source.sha256[:12]}/{round(window.start_seconds * 1000):08d}"
+
+
+def _narrations(source: SourceVideo, window: Window) -> tuple[str, ...]:
+    """What the clips say that overlap the window, in order."""
+    clips = sorted(source.clips, key=lambda clip: clip.start_seconds)
+    start, end = window.start_seconds, window.end_seconds
+    return tuple(clip.narration for clip in clips if clip.start_seconds < end and clip.end_seconds > start)
 
 
 def _read_video(

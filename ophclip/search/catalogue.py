@@ -176,10 +176,17 @@ class Catalogue:
             )
             self._connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def move(self, video_id: str, path: str) -> None:
-        """Note that a video lies elsewhere now."""
+    def describe(self, video: VideoEntry, narrations: Mapping[str, Sequence[str]]) -> None:
+        """Write anew what is known of a video, and what is said over its windows by id; its vectors stay."""
+        values = (video.path, video.title, video.license, int(video.narrated), video.video_id)
         with self._connection:
-            self._connection.execute("UPDATE videos SET path = ? WHERE video_id = ?", (path, video_id))
+            self._connection.execute(
+                "UPDATE videos SET path = ?, title = ?, license = ?, narrated = ? WHERE video_id = ?", values
+            )
+            self._connection.executemany(
+                "UPDATE windows SET narrations = ? WHERE window_id = ?",
+                [(json.dumps(texts), window_id) for window_id, texts in narrations.items()],
+            )
 
 
 def _blob(vector_d: NDArray[np.float32]) -> bytes:

@@ -31,6 +31,9 @@ class SearchIndex:
         self._catalogue = Catalogue.open(folder / CATALOGUE_NAME)
         self._videos = self._catalogue.videos()
         self._spans = self._catalogue.window_spans()
+        if not self._spans:
+            self._catalogue.close()
+            raise ValueError(f"{folder}: holds no video; add some with `ophclip index`")
         self._vectors = {table: vectors_of(self._catalogue, table, folder / table) for table in TABLES}
         self._bundle = bundle
         self._loaded: Loaded | None = None

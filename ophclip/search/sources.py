@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.manifest import Manifest
+from ingest.manifest import MANIFEST_NAME, Manifest, State
 from ingest.records import Clip
 from ingest.shards import sha256_of
 from ophclip.evaluation.tables import VIDEO_SUFFIXES
@@ -47,19 +47,25 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
 
 
 def _of_corpus(corpus: Path) -> list[SourceVideo]:
-    manifest = Manifest(corpus / "manifest.sqlite")
-    return [
-        SourceVideo(
-            video_id=row.video_id,
-            path=Path(row.path),
-            sha256=row.sha256,
-            title=row.title,
-            license=row.license,
-            narrated=row.narrated,
-            clips=tuple(manifest.clips(row.video_id)),
+    path = corpus / MANIFEST_NAME
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: expected the manifest of a corpus; make one with `ophclip ingest SOURCE --out {corpus}`"
         )
-        for row in manifest.videos()
-    ]
+    with Manifest(path) as manifest:
+        return [
+            SourceVideo(
+                video_id=row.video_id,
+                path=Path(row.path),
+                sha256=row.sha256,
+                title=row.title,
+                license=row.license,
+                narrated=row.narrated,
+                clips=tuple(manifest.clips(row.video_id)),
+            )
+            for row in manifest.videos()
+            if row.state is State.DONE
+        ]
 
 
 def _add_folder(found: list[SourceVideo], failed: list[tuple[Path, str]], folder: Path) -> None:

@@ -19,5 +19,10 @@ def vectors_of(catalogue: Catalogue, table: Table, folder: Path) -> VectorIndex:
         index = VectorIndex.load(folder)
         if index.ids == catalogue.vector_ids(table):
             return index
+    return made_vectors(catalogue, table)
+
+
+def made_vectors(catalogue: Catalogue, table: Table) -> VectorIndex:
+    """The vector index of everything in the catalogue, which must hold a video."""
     ids, vectors_nd = catalogue.vectors(table)
     return VectorIndex(vectors_nd.shape[1], ids, vectors_nd)

@@ -55,6 +55,14 @@ def test_unknown_labels_are_all_named_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_labels_may_share_a_class_only_where_nothing_has_to_tell_them_apart() -> None:
+    instruments = builtin_prompts("instruments")
+    shared = instruments.for_labels(["Rycroft cannula", "Charleux cannula"])
+    assert shared.classes[0].name == shared.classes[1].name
+    with pytest.raises(ValueError, match="'Rycroft cannula' and 'Charleux cannula' are one class"):
+        instruments.for_labels(["Rycroft cannula", "Charleux cannula"], distinct=True)
+
+
 def test_an_instrument_is_found_inside_a_query_by_its_longest_name() -> None:
     instruments = builtin_prompts("instruments")
     named = instruments.named_in("where is the Capsulorhexis-Forceps used?")
