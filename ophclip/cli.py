@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +22,9 @@ app = typer.Typer(
     epilog="Every command takes KEY=VALUE overrides of its file in conf/ after its own options.",
 )
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
+]
 
 
 def main() -> None:
@@ -86,8 +90,9 @@ def ingest(
     overrides: Overrides = None,
 ) -> None:
     """Turn a folder of videos into transcripts, clips, titles and training shards."""
-    from ingest.config import IngestConfig
     from ingest.run import ingest as run
+
+    from ingest.config import IngestConfig
     from ophclip.config import compose
     from ophclip.progress import shown
 
@@ -97,7 +102,7 @@ def ingest(
     typer.echo(summary)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command()
 def train(overrides: Overrides = None) -> None:
     """Train the dual encoder: `ophclip train +exp=ophvl data.root=CORPUS` (as `python -m ophclip.train`)."""
     from ophclip.config import TrainConfig, compose
@@ -107,7 +112,115 @@ def train(overrides: Overrides = None) -> None:
     config = compose("train", overrides or [], TrainConfig)
     with shown("train") as progress:
         result = run(config, progress)
-    typer.echo(result)
+    typer.echo(f"{result.steps} steps in {result.seconds:.0f} s; bundle: {result.bundle}; losses: {result.metrics}")
+
+
+@app.command()
+def index(
+    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    rest: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CORPUS] [KEY=VALUE]...", help="Corpus whose videos are indexed, then overrides."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Index folder to write, or to add new videos to.")] = Path("index"),
+    videos: Annotated[Path | None, typer.Option(help="Folder of further videos, without a corpus.")] = None,
+) -> None:
+    """Index every window of every video, so that it can be searched."""
+    from ophclip.config import IndexConfig, compose
+    from ophclip.progress import shown
+    from ophclip.search.build import build_index
+
+    overrides = [word for word in rest or [] if "=" in word and not Path(word).exists()]
+    folders = [Path(word) for word in rest or [] if word not in overrides]
+    if len(folders) > 1:
+        raise ValueError(f"index: one CORPUS expected, {len(folders)} given: {', '.join(map(str, folders))}")
+    corpus = folders[0] if folders else None
+    config = compose("index", overrides, IndexConfig)
+    with shown("index") as progress:
+        summary = build_index(bundle, out, corpus=corpus, videos=videos, config=config, progress=progress)
+    for path, reason in summary.failed:
+        typer.echo(f"not indexed: {path}: {reason}", err=True)
+    typer.echo(
+        f"{summary.folder}: {summary.windows} windows of {summary.videos} videos "
+        f"({summary.added} added, {summary.unchanged} there before, {len(summary.failed)} failed)"
+    )
+
+
+@app.command()
+def search(
+    folder: Annotated[Path, typer.Argument(metavar="INDEX", help="Index folder.")],
+    query: Annotated[str, typer.Argument(help="What to look for, in words.")],
+    k: Annotated[int, typer.Option(help="How many moments.")] = 5,
+    by_video: Annotated[bool, typer.Option(help="At most one moment of each video.")] = False,
+    bundle: Annotated[Path | None, typer.Option(help="The bundle that made the index, if it was moved.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Find the moments that a text describes: video, start, end, score."""
+    from ophclip.search.index import open_index
+
+    with open_index(folder, bundle) as opened:
+        hits = opened.search(text=query, k=k, group_by_video=by_video)
+    for hit in hits:
+        if as_json:
+            fields = {"video_id": hit.video_id, "path": str(hit.path), "score": hit.score, "narration": hit.narration}
+            spans = {"start_seconds": hit.start_seconds, "end_seconds": hit.end_seconds, "license": hit.license}
+            typer.echo(json.dumps(fields | spans))
+        else:
+            span = f"{hit.start_seconds:8.1f} s {hit.end_seconds:8.1f} s"
+            typer.echo(f"{hit.score:6.3f}  {span}  {hit.path}" + (f"  “{hit.narration}”" if hit.narration else ""))
+
+
+class Layout(str, Enum):
+    """Layouts of labelled data."""
+
+    CATARACT101 = "cataract101"
+    OPHNET = "ophnet"
+    PHASE_TABLE = "phase-table"
+    PRESENCE_TABLE = "presence-table"
+
+
+@app.command()
+def zeroshot(
+    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    dataset: Annotated[Layout | None, typer.Option(help="Layout of the labelled data under --root.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")] = None,
+    video: Annotated[Path | None, typer.Option(help="One video instead of a dataset.")] = None,
+    prompts: Annotated[str, typer.Option(help="YAML or text file of sentences, or the name of a shipped set.")] = "",
+    videos: Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
+    overrides: Overrides = None,
+) -> None:
+    """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
+    from ophclip.config import ZeroShotConfig, compose
+    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
+    from ophclip.progress import shown
+
+    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    if (video is None) == (dataset is None):
+        raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
+    if video is not None:
+        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
+        typer.echo(out / "ribbon.png")
+        return
+    if dataset is None or root is None:
+        raise ValueError(f"zeroshot --dataset {dataset.value if dataset else ''}: give --root, the dataset's folder")
+    with shown("zero-shot") as progress:
+        kind = DatasetKind(dataset.value)
+        result = zeroshot_dataset(
+            bundle, kind, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
+        )
+    typer.echo(f"{result.headline()}; {out / 'result.json'}")
+
+
+@app.command()
+def bundle(
+    run: Annotated[Path, typer.Argument(help="Run folder that training wrote.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+) -> None:
+    """Pack a run's newest weights, config, tokenizer, preprocessing and card into one folder that loads anywhere."""
+    from ophclip.training.fit import export_bundle
+
+    typer.echo(export_bundle(run, out))
 
 
 def _quoted(path: Path) -> str:

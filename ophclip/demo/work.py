@@ -1,0 +1,189 @@
+"""What each stage of the demo does: it calls what a user would call, on the demo's folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.atomic import write_bytes, write_json
+from ophclip.config import IndexConfig, TrainConfig, ZeroShotConfig, compose
+from ophclip.demo.plan import MODELS, SITES, Plan
+from ophclip.progress import Progress
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.retrieval import PrecisionAtK
+    from ophclip.search.hits import Hit
+
+HITS = 5
+"""Hits of each query: precision at 5."""
+
+
+def simulate(plan: Plan, site: str, progress: Progress) -> None:
+    """Site A has the videos that are trained on; both sites have held-out ones."""
+    from ophclip.simulate import SimulateConfig, Site
+    from ophclip.simulate import simulate as run
+
+    trained_on = site == "A"
+    world = SimulateConfig(
+        out=str(plan.world(site)),
+        narrated=plan.config.narrated if trained_on else 0,
+        silent=plan.config.silent if trained_on else 0,
+        held_out=plan.config.held_out,
+        seed=plan.config.seed,
+        site=Site(site),
+        workers=plan.config.workers,
+    )
+    run(world, progress)
+
+
+def ingest(plan: Plan, progress: Progress) -> None:
+    """The source folder becomes the corpus."""
+    from ingest.run import ingest as run
+
+    from ingest.config import IngestConfig
+
+    overrides = [f"workers={plan.config.workers}", *plan.config.ingest]
+    run(plan.source, plan.corpus, compose("ingest", overrides, IngestConfig), progress)
+
+
+def train(plan: Plan, progress: Progress) -> None:
+    """The trained bundle, and beside it the same towers before the first step."""
+    from ophclip.models.bundle import save_bundle
+    from ophclip.training.fit import initial_model
+    from ophclip.training.fit import train as run
+
+    config = train_config(plan)
+    run(config, progress)
+    save_bundle(plan.bundle("untrained"), initial_model(config), config.model, {"steps": 0})
+
+
+def train_config(plan: Plan) -> TrainConfig:
+    """The training options of this demo."""
+    overrides = [f"data.root='{plan.corpus}'", f"out='{plan.run}'", f"seed={plan.config.seed}", *plan.config.train]
+    return compose("train", overrides, TrainConfig)
+
+
+def index(plan: Plan, progress: Progress) -> None:
+    """Held-out videos of each site, or the user's own corpus."""
+    from ophclip.search.build import build_index
+
+    config = compose("index", plan.config.index, IndexConfig)
+    if not plan.simulated:
+        build_index(plan.bundle("trained"), plan.index("own"), corpus=plan.corpus, config=config, progress=progress)
+        return
+    for site in SITES:
+        build_index(
+            plan.bundle("trained"), plan.index(site), videos=plan.held_out(site), config=config, progress=progress
+        )
+
+
+def recognise(plan: Plan, progress: Progress) -> None:
+    """Zero-shot phases and instruments, trained beside untrained; without truth, one ribbon a video."""
+    config = compose("zeroshot", plan.config.zeroshot, ZeroShotConfig)
+    if not plan.simulated:
+        _recognise_own(plan, config, progress)
+        return
+    for site in SITES:
+        for model in MODELS:
+            _recognise_site(plan, site, model, config, progress)
+
+
+def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, progress: Progress) -> None:
+    from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset, score_dataset
+    from ophclip.evaluation.similarity import open_store
+    from ophclip.models.bundle import load_bundle
+
+    held_out = plan.held_out(site)
+    folders = tuple(sorted(held_out.glob("*/videos")))
+    roots = {
+        DatasetKind.CATARACT101: held_out / "cataract101",
+        DatasetKind.OPHNET: held_out / "ophnet",
+        DatasetKind.PRESENCE_TABLE: held_out / "instruments" / "presence.csv",
+    }
+    store = open_store(load_bundle(plan.bundle(model)), config)
+    for kind, root in roots.items():
+        dataset = read_dataset(kind, root, folders)
+        out = plan.result(site, model, kind.value)
+        score_dataset(store, dataset, prompts_for(kind), out, config=config, progress=progress)
+
+
+def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> None:
+    from ophclip.evaluation.runs import zeroshot_video
+
+    videos = usable_videos(plan)
+    for number, (video_id, path) in enumerate(videos):
+        progress(number, len(videos), video_id)
+        zeroshot_video(plan.bundle("trained"), path, "cataract101", plan.result("own", video_id), config=config)
+
+
+def usable_videos(plan: Plan) -> list[tuple[str, Path]]:
+    """Id and path of every video of the corpus that ingest could use."""
+    from ingest.manifest import Manifest
+
+    with Manifest(plan.corpus / "manifest.sqlite") as manifest:
+        return [(row.video_id, Path(row.path)) for row in manifest.videos() if row.state == "done"]
+
+
+def search(plan: Plan, progress: Progress) -> None:
+    """The instrument queries on every index; where the truth is known, each hit is judged by it."""
+    names = SITES if plan.simulated else ("own",)
+    write_json(plan.result("search.json"), {name: _searches(plan, name, progress) for name in names})
+
+
+def _searches(plan: Plan, name: str, progress: Progress) -> dict[str, Any]:
+    from ophclip.search.index import open_index
+
+    found, queries = [], plan.config.queries
+    with open_index(plan.index(name)) as index:
+        for number, text in enumerate(queries):
+            progress(number, len(queries), text)
+            found.append((text, index.search(text=text, k=HITS)))
+    judged = [_judged(plan, name, text, hits) for text, hits in found]
+    if not plan.simulated:
+        return {"queries": judged}
+    return {
+        "queries": judged,
+        "precision_at_5": sum(query["precision"] for query in judged) / len(judged),
+        "chance": sum(query["chance"] for query in judged) / len(judged),
+    }
+
+
+def _judged(plan: Plan, name: str, text: str, hits: Sequence[Hit]) -> dict[str, Any]:
+    """One query as plain data; thumbnails become files, named by their content."""
+    rows: list[dict[str, Any]] = [
+        {
+            "video_id": hit.video_id,
+            "path": str(hit.path),
+            "start_seconds": hit.start_seconds,
+            "end_seconds": hit.end_seconds,
+            "score": hit.score,
+            "narration": hit.narration,
+            "thumbnail": _thumbnail(plan, hit.thumbnail_jpeg),
+            "right": None,
+        }
+        for hit in hits
+    ]
+    if not plan.simulated:
+        return {"text": text, "hits": rows}
+    judgement = _judgement(plan, name, text, hits)
+    for row, right in zip(rows, judgement.right, strict=True):
+        row["right"] = right
+    return {"text": text, "hits": rows, "precision": judgement.precision, "chance": judgement.chance}
+
+
+def _judgement(plan: Plan, site: str, text: str, hits: Sequence[Hit]) -> PrecisionAtK:
+    from ophclip.evaluation.datasets import read_presence_table
+    from ophclip.evaluation.prompts import builtin_prompts
+    from ophclip.evaluation.retrieval import precision_at_k, truth_label
+
+    table = plan.held_out(site) / "instruments" / "presence.csv"
+    truth = read_presence_table(table, tuple(sorted(plan.held_out(site).glob("*/videos"))))
+    return precision_at_k(hits, truth, truth_label(text, truth.classes, builtin_prompts("instruments")), HITS)
+
+
+def _thumbnail(plan: Plan, jpeg: bytes) -> str:
+    name = hashlib.sha256(jpeg).hexdigest()[:24] + ".jpg"
+    write_bytes(plan.result("thumbnails", name), jpeg)
+    return name
