@@ -52,10 +52,10 @@ class Augment:
 def draw_geometry(config: AugmentConfig, batch: int, generator: torch.Generator) -> Tensor:
     """Crops of random area, aspect and place, flipped at random: matrices [B, 2, 3] for `affine_grid`."""
     area_b = torch.empty(batch).uniform_(config.crop_scale_min, 1.0, generator=generator)
-    log_aspect = math.log(_ASPECT_MAX)
-    aspect_b = torch.empty(batch).uniform_(-log_aspect, log_aspect, generator=generator).exp()
-    width_b = (area_b * aspect_b).sqrt().clamp_(max=1.0)
-    height_b = (area_b / aspect_b).sqrt().clamp_(max=1.0)
+    # A crop of nearly the whole area has to be nearly square, or it would leave the picture.
+    log_aspect_max_b = area_b.log().neg().clamp(max=math.log(_ASPECT_MAX))
+    aspect_b = (torch.empty(batch).uniform_(-1.0, 1.0, generator=generator) * log_aspect_max_b).exp()
+    width_b, height_b = (area_b * aspect_b).sqrt(), (area_b / aspect_b).sqrt()
     place_b2 = torch.empty(batch, 2).uniform_(-1.0, 1.0, generator=generator)
     flipped_b = torch.rand(batch, generator=generator) < config.flip_probability
     affine_b23 = torch.zeros(batch, 2, 3)
