@@ -307,3 +307,23 @@ def test_other_weights_other_windows_and_nothing_to_index_are_refused(
         build_index(place / "bundle", tmp_path / "new", videos=tmp_path / "empty")
     with pytest.raises(ValueError, match="holds no video"):
         open_index(tmp_path / "new")
+
+
+def test_real_video_is_scored_second_by_second_and_found_again(real_data: Path, place: Path, tmp_path: Path) -> None:
+    table = tmp_path / "phases.csv"
+    rows = (("0", "7.1", "incision"), ("7.1", "14.1", "rhexis"), ("14.1", "20.9", "phaco"), ("20.9", "26.7", "I/A"))
+    lines = [f"narrated_cataract,{start},{end},{label}" for start, end, label in rows]
+    table.write_text("\n".join(["video,start_seconds,end_seconds,label", *lines]) + "\n")
+    result = zeroshot_dataset(
+        place / "bundle", DatasetKind.PHASE_TABLE, table, tmp_path / "out", config=CONFIG, prompts="cataract101",
+        videos=(real_data / "video",),
+    )  # fmt: skip
+    assert isinstance(result, PhaseResult)
+    assert result.throughput.frames == 39
+    assert result.videos["narrated_cataract"].seconds == 27
+    shutil.copy(real_data / "video" / "narrated_cataract.mp4", tmp_path / "out" / "v.mp4")
+    build_index(place / "bundle", tmp_path / "index", videos=tmp_path / "out")
+    with open_index(tmp_path / "index") as index:
+        picture = next((real_data / "cataract1k" / "images").iterdir())
+        hit = index.search(image=picture, k=1)[0]
+        assert 0 <= hit.start_seconds < hit.peak_seconds < hit.end_seconds <= 38.4
