@@ -8,6 +8,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+SAMPLE_RATE_HZ = 16_000
+"""Of all sound in ingest: what Whisper and Silero listen to."""
+
 
 class Level(str, Enum):
     """The two levels of text that OphCLIP trains on (paper section 3.2)."""
@@ -24,6 +27,8 @@ class Word:
     end_seconds: float
     text: str
     probability: float
+    interpolated: bool = False
+    """Whether the recogniser gave no usable time, so that it was spread between its neighbours."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

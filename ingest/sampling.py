@@ -10,9 +10,8 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from ingest.container import CLOCK_TOLERANCE_SECONDS, frame_seconds
+from ingest.records import SAMPLE_RATE_HZ
 
-SAMPLE_RATE_HZ = 16_000
-"""What Whisper and Silero listen to."""
 _GAP_SECONDS = 0.1
 """Sound that is missing for longer is filled with silence, so that later words keep their second."""
 

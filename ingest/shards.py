@@ -117,7 +117,7 @@ def members_to_sample(frames_block: bytes, facts_json: bytes) -> Sample:
 
 def write_staged(path: Path, samples: Iterable[Sample]) -> None:
     """Write samples of both levels to one plain tar, under a temporary name until it is whole."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
         for sample in samples:
             for suffix, data in sample_to_members(sample).items():
