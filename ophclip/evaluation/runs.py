@@ -29,7 +29,7 @@ from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult, Timeline, write_result, write_timelines
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
-from ophclip.models.bundle import load_bundle
+from ophclip.models.bundle import Loaded, load_bundle
 from ophclip.progress import Progress
 
 
@@ -75,7 +75,7 @@ def prompts_for(kind: DatasetKind, spec: str = "") -> PromptSet:
 
 
 def zeroshot_dataset(
-    bundle: Path,
+    bundle: Path | Loaded,
     kind: DatasetKind,
     root: Path,
     out: Path,
@@ -92,8 +92,12 @@ def zeroshot_dataset(
         ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     dataset, chosen = read_dataset(kind, root, videos), prompts_for(kind, prompts)
-    store = open_store(load_bundle(bundle, device=default_device()), config, cache)
+    store = open_store(_loaded(bundle), config, cache)
     return score_dataset(store, dataset, chosen, out, config=config, progress=progress)
+
+
+def _loaded(bundle: Path | Loaded) -> Loaded:
+    return bundle if isinstance(bundle, Loaded) else load_bundle(bundle, device=default_device())
 
 
 def score_dataset(
@@ -145,14 +149,16 @@ def write_presence(out: Path, result: PresenceResult) -> None:
     write_result(out / "result.json", result)
 
 
-def zeroshot_video(bundle: Path, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig) -> SimilarityCurve:
+def zeroshot_video(
+    bundle: Path | Loaded, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig
+) -> SimilarityCurve:
     """Compare one video with the sentences of a prompts file; writes the curve, its picture and a ribbon.
 
     Raises:
         ValueError: bundle or prompts are not what they should be, or the video cannot be decoded.
     """
     chosen = load_prompts(prompts)
-    curve = score_video(open_store(load_bundle(bundle, device=default_device()), config), video, chosen, config)
+    curve = score_video(open_store(_loaded(bundle), config), video, chosen, config)
     write_text(out / "similarity.csv", _curve_table(curve))
     save_figure(
         similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"
