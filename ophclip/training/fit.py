@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import Trainer
@@ -128,7 +129,8 @@ def _accelerator(device: str) -> str:
 def _settings(config: TrainerConfig, accelerator: str) -> Iterator[None]:
     """Torch's process-wide settings for the time of the run; the caller's come back afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
     quiet = logging.getLogger("lightning.pytorch")
     level = quiet.level
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -140,11 +142,11 @@ def _settings(config: TrainerConfig, accelerator: str) -> Iterator[None]:
         torch.set_num_threads(config.threads or threads)
         torch.use_deterministic_algorithms(accelerator == "cpu")
         # Nothing here reads memory before it is written; filling it costs a fifth of a step.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
         try:
             yield
         finally:
             quiet.setLevel(level)
-            torch.utils.deterministic.fill_uninitialized_memory = filling
+            memory.fill_uninitialized_memory = filling
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
