@@ -60,6 +60,13 @@ def demo(
     typer.echo(run_demo(config))
 
 
+class SiteName(str, Enum):
+    """The two simulated hospitals."""
+
+    A = "A"
+    B = "B"
+
+
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
@@ -67,16 +74,22 @@ def simulate(
     silent: Annotated[int, typer.Option(help="Silent videos.")] = 4,
     held_out: Annotated[int, typer.Option(help="Held-out videos, with truth in the layouts of public datasets.")] = 2,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    site: Annotated[str, typer.Option(help="A or B: light, zoom, colour and instruments differ.")] = "A",
+    site: Annotated[SiteName, typer.Option(help="Hospitals whose light, zoom and instruments differ.")] = SiteName.A,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Make surgical videos with exact truth: pictures, spoken narration, titles and labels from one symbolic world."""
     from ophclip.progress import shown
-    from ophclip.simulate import SimulateConfig
+    from ophclip.simulate import SimulateConfig, Site
     from ophclip.simulate import simulate as run
 
     config = SimulateConfig(
-        out=out, narrated=narrated, silent=silent, held_out=held_out, seed=seed, site=site, workers=workers
+        out=str(out),
+        narrated=narrated,
+        silent=silent,
+        held_out=held_out,
+        seed=seed,
+        site=Site(site.value),
+        workers=workers,
     )
     with shown("simulate") as progress:
         world = run(config, progress)
@@ -90,9 +103,8 @@ def ingest(
     overrides: Overrides = None,
 ) -> None:
     """Turn a folder of videos into transcripts, clips, titles and training shards."""
-    from ingest.run import ingest as run
-
     from ingest.config import IngestConfig
+    from ingest.run import ingest as run
     from ophclip.config import compose
     from ophclip.progress import shown
 
@@ -209,7 +221,7 @@ def zeroshot(
         result = zeroshot_dataset(
             bundle, kind, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
         )
-    typer.echo(f"{result.headline()}; {out / 'result.json'}")
+    typer.echo(f"{result.headline}; {out / 'result.json'}")
 
 
 @app.command()
@@ -218,7 +230,7 @@ def bundle(
     out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
 ) -> None:
     """Pack a run's newest weights, config, tokenizer, preprocessing and card into one folder that loads anywhere."""
-    from ophclip.training.fit import export_bundle
+    from ophclip.training.export import export_bundle
 
     typer.echo(export_bundle(run, out))
 

@@ -40,9 +40,8 @@ def simulate(plan: Plan, site: str, progress: Progress) -> None:
 
 def ingest(plan: Plan, progress: Progress) -> None:
     """The source folder becomes the corpus."""
-    from ingest.run import ingest as run
-
     from ingest.config import IngestConfig
+    from ingest.run import ingest as run
 
     overrides = [f"workers={plan.config.workers}", *plan.config.ingest]
     run(plan.source, plan.corpus, compose("ingest", overrides, IngestConfig), progress)
@@ -51,7 +50,7 @@ def ingest(plan: Plan, progress: Progress) -> None:
 def train(plan: Plan, progress: Progress) -> None:
     """The trained bundle, and beside it the same towers before the first step."""
     from ophclip.models.bundle import save_bundle
-    from ophclip.training.fit import initial_model
+    from ophclip.training.export import initial_model
     from ophclip.training.fit import train as run
 
     config = train_config(plan)
@@ -120,10 +119,10 @@ def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> No
 
 def usable_videos(plan: Plan) -> list[tuple[str, Path]]:
     """Id and path of every video of the corpus that ingest could use."""
-    from ingest.manifest import Manifest
+    from ingest.manifest import MANIFEST_NAME, Manifest, State
 
-    with Manifest(plan.corpus / "manifest.sqlite") as manifest:
-        return [(row.video_id, Path(row.path)) for row in manifest.videos() if row.state == "done"]
+    with Manifest(plan.corpus / MANIFEST_NAME) as manifest:
+        return [(row.video_id, Path(row.path)) for row in manifest.videos() if row.state is State.DONE]
 
 
 def search(plan: Plan, progress: Progress) -> None:

@@ -85,6 +85,15 @@ class PhaseResult:
     """Cells of classes absent from a video's ground truth; they are left out."""
     timelines: tuple[Timeline, ...]
 
+    @property
+    def headline(self) -> str:
+        """Its main figures in one line."""
+        f1, accuracy = self.summary["f1"], self.summary["accuracy"]
+        return (
+            f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
+            f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain tree without the timelines; undefined figures are null."""
         rows = [{"video_id": name, **_score_row(score, self.classes)} for name, score in self.videos.items()]
@@ -132,6 +141,15 @@ class PresenceResult:
     """Cells of class and video without a positive; they are left out."""
     unseen: tuple[str, ...]
     """Classes without a positive in any video: no part of the mean."""
+
+    @property
+    def headline(self) -> str:
+        """Its main figure in one line."""
+        precision = self.mean_average_precision
+        return (
+            f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
+            f"(chance {self.chance:.3f}), {len(self.videos)} videos"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain tree; undefined figures are null."""

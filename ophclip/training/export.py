@@ -1,0 +1,52 @@
+"""Bundles of a run at other moments than its end: before the first step, or from the newest checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ophclip.config import TrainConfig, typed
+from ophclip.models.bundle import save_bundle
+from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.training.chance import derived_seed
+from ophclip.training.checkpoints import newest_checkpoint
+from ophclip.training.run_folder import RunFolder
+
+
+def initial_model(config: TrainConfig) -> DualEncoder:
+    """The dual encoder as training begins with it: loaded towers, new projections drawn from the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
+        return build_model(config.model)
+
+
+def export_bundle(run: Path, out: Path) -> Path:
+    """Write the weights of a run's newest checkpoint as a bundle to `out`; the run may still be going on.
+
+    Raises:
+        ValueError: `run` is no run folder or has no checkpoint yet, or `out` is something other than a bundle.
+    """
+    folder = RunFolder(run)
+    config = _config(run)
+    checkpoint = newest_checkpoint(folder.checkpoints)
+    if checkpoint is None:
+        raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
+    model = build_model(config.model, pretrained=False)
+    prefix = "model."
+    tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
+    model.load_state_dict(tensors, strict=True)
+    save_bundle(out, model, config.model, {"steps": checkpoint.step, "seed": config.seed})
+    return out
+
+
+def _config(run: Path) -> TrainConfig:
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"{run}: no config.yaml here, so this is no run; name the folder given to training as out=")
+    try:
+        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(path)), TrainConfig)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}; another version of ophclip wrote it") from error
