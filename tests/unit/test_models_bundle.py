@@ -36,7 +36,7 @@ def demo() -> ModelConfig:
     return compose("train", ["model=demo", "data.root=x"], TrainConfig).model
 
 
-def pictures(count: int = 3) -> np.ndarray:  # type: ignore[type-arg]
+def pictures(count: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 60, 80, 3), dtype=np.uint8)
 
 
