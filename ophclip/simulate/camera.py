@@ -69,8 +69,8 @@ def _vignette(site: SiteLook, width: int, height: int) -> Pixels:
     """The lamp's cone: full in the middle, its colour the site's, fading toward the corners."""
     x = (np.arange(width, dtype=np.float32) - width / 2) / (height / 2)
     y = (np.arange(height, dtype=np.float32) - height / 2) / (height / 2)
-    radius: Floats = np.hypot(*np.meshgrid(x, y)).astype(np.float32)
+    radius: Floats = np.asarray(np.hypot(*np.meshgrid(x, y)), np.float32)
     fall = np.clip((radius - site.vignette_start) / 1.1, 0, 1)
     share = 1 - site.vignette * fall * fall * (3 - 2 * fall)
     light = np.asarray(site.light, np.float32) * 240
-    return np.clip(share[..., None] * light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(share[..., None] * light, 0, 255), np.uint8)

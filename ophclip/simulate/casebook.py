@@ -65,7 +65,7 @@ def casebook(config: SimulateConfig) -> tuple[Case, ...]:
 def _case(config: SimulateConfig, role: Role, index: int) -> Case:
     site = Site(config.site)
     procedure = PROCEDURE_CYCLE[index % len(PROCEDURE_CYCLE)]
-    program = plan(config.seed, site, role.value, index, procedure, config.pace)
+    program = plan(config.seed, site, role.value, index, procedure=procedure, pace=config.pace)
     rng = stream(config.seed, "file", site.value, role.value, index)
     clock = draw_clock(rng, program.duration_seconds, config.max_fps)
     vague = role is Role.SILENT and bool(rng.random() < config.vague_titles)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ophclip.simulate.eye import Floats, Grid, Pixels, grid, mix, noise, polar_noise, step
 from ophclip.simulate.language import Verb
@@ -82,7 +85,7 @@ class CataractTissue:
         reach = step(0.52, 0.38, place.radius_hw) if cracked < 0.3 else 1.0
         density = density * (1 - groove * reach * (0.8 + 0.2 * cracked))
         shade = 1 + 0.12 * self._grain - 0.25 * step(0.1, 0.5, place.radius_hw)
-        colour = np.asarray(self._look.lens, np.float32) * shade[..., None]
+        colour: NDArray[np.floating[Any]] = np.asarray(self._look.lens, np.float32) * shade[..., None]
         rim = groove * (1 - groove) * 4 if grooved + cracked > 0 else 0.0
         colour = colour * (1 + 0.16 * np.asarray(rim)[..., None])
         return mix(inside, colour.astype(np.float32), np.clip(density, 0, 0.97))

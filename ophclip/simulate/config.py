@@ -58,7 +58,7 @@ class SimulateConfig:
             raise ValueError(f"simulate.pace: expected a factor from 0.1 to 20, found {self.pace}")
         if not 0 <= self.vague_titles <= 1:
             raise ValueError(f"simulate.vague_titles: expected a share from 0 to 1, found {self.vague_titles}")
-        if self.height_px % 2 or (self.height_px and not 96 <= self.height_px <= 1080):
+        if self.height_px and (self.height_px % 2 or not 96 <= self.height_px <= 1080):
             raise ValueError(
                 f"simulate.height_px: expected 0 or an even number from 96 to 1080, found {self.height_px}"
             )

@@ -65,6 +65,11 @@ def mix(base_hwc: Floats, colour: Colour | Floats, mask_hw: Floats) -> Floats:
     return np.asarray(base_hwc + (over - base_hwc) * mask_hw[..., None], np.float32)
 
 
+def fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Pixels as OpenCV's numbers with three fractional bits."""
+    return np.round(points * 8).astype(np.int32)
+
+
 def polar_noise(rng: np.random.Generator, place: Grid, spokes: int, rings: int) -> Floats:
     """Noise that runs along the radius, as the fibres of an iris or the wisps of cortex do."""
     table = rng.standard_normal((rings, spokes)).astype(np.float32)
@@ -111,9 +116,10 @@ def _vessels(rng: np.random.Generator, look: EyeLook, place: Grid) -> Floats:
         path = np.array([place.pixel(r * np.cos(a), r * np.sin(a)) for a, r in points]) * 2
         if len(path) > 1:
             shade = int(255 * strength * rng.uniform(0.5, 1.0))
-            cv2.polylines(canvas, [np.int32(path * 8)], False, shade, max(1, round(thickness)), cv2.LINE_AA, 3)
+            cv2.polylines(canvas, [fixed_point(path)], False, shade, max(1, round(thickness)), cv2.LINE_AA, 3)
     soft = cv2.GaussianBlur(canvas, (0, 0), 0.8)
-    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    shrunk = cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk / 255, np.float32)
 
 
 def _iris(rng: np.random.Generator, look: EyeLook, place: Grid) -> Floats:
@@ -130,44 +136,44 @@ def lids(rng: np.random.Generator, look: EyeLook, site: SiteLook, place: Grid) -
     """Lids under drape film with the speculum's wires: colours, and how much of the eye they cover (0..1)."""
     height, width = place.x_hw.shape
     top, bottom = -1.34 + 0.35 * look.centre[1], 1.36 - 0.85 * look.centre[1]
-    bow = 1 - np.clip(np.abs(place.x_hw) / 2.45, 0, 1.3) ** 2.2
-    edge = 0.05 * noise(rng, height, width, place.scale * 0.45)
+    bow = np.asarray(1 - np.clip(np.abs(place.x_hw) / 2.45, 0, 1.3) ** 2.2, np.float32)
+    edge: Floats = 0.05 * noise(rng, height, width, place.scale * 0.45)
     above, below = top * bow - place.y_hw + edge, place.y_hw - bottom * bow + edge
     outside = np.maximum(above, below).astype(np.float32)
     cover = step(-0.02, 0.05, outside)
     folds = noise(rng, height, width, place.scale * 0.8) + 0.5 * noise(rng, height, width, place.scale * 0.25)
-    skin = np.asarray((188, 122, 92), np.float32) * (1 + 0.1 * folds[..., None])
-    film = np.asarray(site.drape, np.float32) * (1 + 0.25 * folds[..., None])
+    skin = np.asarray(np.array((188, 122, 92)) * (1 + 0.1 * folds[..., None]), np.float32)
+    film = np.asarray(np.array(site.drape) * (1 + 0.25 * folds[..., None]), np.float32)
     picture = mix(skin, film, step(0.22, 0.5, outside + 0.1 * folds))
     picture = mix(picture, (226, 168, 148), 0.75 * step(0.11, 0.03, outside) * cover)
     picture = mix(picture, (250, 240, 220), 0.3 * step(1.1, 1.8, folds) * cover)
-    picture *= (1 - 0.5 * step(0.1, 1.0, outside))[..., None]
+    picture = (picture * (1 - 0.5 * step(0.1, 1.0, outside))[..., None]).astype(np.float32)
     shadow = (0.35 * step(-0.16, 0.02, outside)).astype(np.float32)
     alpha = np.maximum(cover, shadow * (1 - cover))
     picture = mix(np.full_like(picture, 40.0), picture, np.clip(cover / np.maximum(alpha, 1e-3), 0, 1))
     painted = np.ascontiguousarray(np.clip(picture, 0, 255).astype(np.uint8))
     veil = (alpha * 255).astype(np.uint8)
-    _lashes(rng, painted, veil, place, top, bottom)
-    _speculum(painted, veil, place, top, bottom, site.metal)
+    _lashes(rng, painted, place, (top, bottom))
+    _speculum(painted, veil, place, (top, bottom), site.metal)
     return painted, veil.astype(np.float32) / 255
 
 
-def _lashes(rng: np.random.Generator, painted: Pixels, veil: Pixels, place: Grid, top: float, bottom: float) -> None:
-    for margin, sign in ((top, -1.0), (bottom, 1.0)):
+def _lashes(rng: np.random.Generator, painted: Pixels, place: Grid, margins: tuple[float, float]) -> None:
+    for margin, sign in zip(margins, (-1.0, 1.0), strict=True):
         for x in rng.uniform(-1.9, 1.9, 16):
             y = margin * (1 - (abs(x) / 2.45) ** 2.2) + sign * 0.05
             tip = (x * 1.04 + rng.normal(0, 0.07), y + sign * rng.uniform(0.12, 0.3))
-            line = [np.int32(np.array([place.pixel(x, y), place.pixel(*tip)]) * 8)]
+            line = [fixed_point(np.array([place.pixel(x, y), place.pixel(*tip)]))]
             cv2.polylines(painted, line, False, (34, 22, 18), 1, cv2.LINE_AA, 3)
 
 
-def _speculum(painted: Pixels, veil: Pixels, place: Grid, top: float, bottom: float, metal: Colour) -> None:
+def _speculum(painted: Pixels, veil: Pixels, place: Grid, margins: tuple[float, float], metal: Colour) -> None:
     """Four wire arms that come in from the edge, bend over the lid margin and end in the fornix."""
-    for margin, sign in ((top, -1.0), (bottom, 1.0)):
+    for margin, sign in zip(margins, (-1.0, 1.0), strict=True):
         for x in (-0.78, 0.86):
             y = margin * (1 - (abs(x) / 2.45) ** 2.2)
             arm = [(x * 1.3, sign * 3.0), (x * 1.12, y + sign * 0.55), (x * 1.02, y + sign * 0.2), (x, y - sign * 0.12)]
-            path = np.int32(np.array([place.pixel(*point) for point in _round(arm)]) * 8)
+            path = fixed_point(np.array([place.pixel(*point) for point in _round(arm)]))
             for share, tone in ((0.085, 0.3), (0.055, 0.75), (0.02, 1.35)):
                 colour = tuple(int(min(255, value * tone)) for value in metal)
                 thickness = max(1, round(share * place.scale))

@@ -59,7 +59,7 @@ class FilteringTissue:
             for (x, y), rag in zip(arc(1.03, end, start), np.resize(self._ragged, len(upper)), strict=True)
             for scale in (1 + (depth + rag) * (1 - (x / 0.9) ** 2) * 0.62,)
         ]
-        veil(eye, place, [*upper, *lower], (244, 238, 226), 0.92 * (1 - closed), 0.015)
+        veil(eye, place, [*upper, *lower], (244, 238, 226), 0.92 * (1 - closed), soft=0.015)
         line(eye, place, lower, (206, 108, 100), 0.045)
         line(eye, place, [(x, y + 0.03) for x, y in lower], (236, 190, 176), 0.03)
         cauterised = state.of(Verb.CAUTERISE)
@@ -67,9 +67,9 @@ class FilteringTissue:
             gone = float(np.clip(cauterised * 7 - number, 0, 1))
             if abs(x) < 0.75 * opened:
                 run = [(x, y - 0.1), (x + 0.06 * lean, y), (x + 0.02 * lean, y + 0.12)]
-                veil(eye, place, ellipse((x, y), 0.07, 0.035, 1.2, 14), (176, 24, 24), 0.75 * (1 - gone), 0.015)
+                veil(eye, place, ellipse((x, y), 0.07, 0.035, 1.2, 14), (176, 24, 24), 0.75 * (1 - gone), soft=0.015)
                 line(eye, place, run, (186, 60, 52) if gone < 0.5 else (196, 176, 150), 0.016)
-                veil(eye, place, ellipse((x, y), 0.05, 0.04, 0.3, 12), (146, 118, 88), 0.6 * gone, 0.012)
+                veil(eye, place, ellipse((x, y), 0.05, 0.04, 0.3, 12), (146, 118, 88), 0.6 * gone, soft=0.012)
 
     def _flap(self, eye: Pixels, place: Grid, state: State) -> None:
         """The flap is outlined, lifted toward the cornea, then laid back and stitched."""
@@ -78,17 +78,20 @@ class FilteringTissue:
             return
         laid = min(1.0, state.of(Verb.SUTURE_FLAP) * 4)
         corners: list[Point] = [
-            (-FLAP_HALF, FLAP_TOP), (-FLAP_HALF * 0.94, FLAP_BOTTOM), (FLAP_HALF * 0.94, FLAP_BOTTOM), (FLAP_HALF, FLAP_TOP),
-        ]  # fmt: skip
-        veil(eye, place, corners, (214, 206, 202), 0.85 * min(1.0, cut * 1.5), 0.006)
+            (-FLAP_HALF, FLAP_TOP),
+            (-FLAP_HALF * 0.94, FLAP_BOTTOM),
+            (FLAP_HALF * 0.94, FLAP_BOTTOM),
+            (FLAP_HALF, FLAP_TOP),
+        ]
+        veil(eye, place, corners, (214, 206, 202), 0.85 * min(1.0, cut * 1.5), soft=0.006)
         line(eye, place, corners, (150, 82, 76), 0.022)
         self._stoma(eye, place, state)
         soaked = state.of(Verb.SOAK_MITOMYCIN) if state.now(Verb.SOAK_MITOMYCIN) else 0.0
-        veil(eye, place, ellipse((0, 1.34), 0.32, 0.24, 0), (226, 232, 244), 0.4 * soaked, 0.05)
+        veil(eye, place, ellipse((0, 1.34), 0.32, 0.24, 0), (226, 232, 244), 0.4 * soaked, soft=0.05)
         hinge = FLAP_TOP + (FLAP_BOTTOM - FLAP_TOP) * (2 * laid - 1) * min(1.0, cut * 1.2)
         lifted = [(-FLAP_HALF, FLAP_TOP), (-FLAP_HALF * 0.9, hinge), (FLAP_HALF * 0.9, hinge), (FLAP_HALF, FLAP_TOP)]
         if cut > 0.25:
-            veil(eye, place, lifted, (252, 246, 236) if laid > 0.5 else (236, 216, 206), 0.93, 0.006)
+            veil(eye, place, lifted, (252, 246, 236) if laid > 0.5 else (236, 216, 206), 0.93, soft=0.006)
             line(eye, place, lifted, (176, 120, 110), 0.018, closed=True)
         self._stitches(eye, place, state.of(Verb.SUTURE_FLAP))
 
@@ -111,13 +114,13 @@ class FilteringTissue:
         cut = state.of(Verb.CUT_IRIS)
         if cut > 0.35:
             notch = [(-0.1, 0.93), (0.0, 0.7), (0.1, 0.93)]
-            veil(eye, place, notch, (22, 10, 10), 0.95 * min(1.0, (cut - 0.35) * 3), 0.01)
+            veil(eye, place, notch, (22, 10, 10), 0.95 * min(1.0, (cut - 0.35) * 3), soft=0.01)
 
     def _bleb(self, eye: Pixels, place: Grid, closed: float) -> None:
         """The closed conjunctiva is lifted by aqueous: pale, glistening, held by wing sutures."""
         risen = float(np.clip(closed * 1.3 - 0.2, 0, 1))
-        veil(eye, place, ellipse((0, 1.34), 0.68, 0.3, 0), (242, 226, 214), 0.72 * risen, 0.08)
-        veil(eye, place, ellipse((0.06, 1.42), 0.5, 0.12, 0), (216, 180, 168), 0.4 * risen, 0.06)
+        veil(eye, place, ellipse((0, 1.34), 0.68, 0.3, 0), (242, 226, 214), 0.72 * risen, soft=0.08)
+        veil(eye, place, ellipse((0.06, 1.42), 0.5, 0.12, 0), (216, 180, 168), 0.4 * risen, soft=0.06)
         line(eye, place, arc(0.3, 3.6, 4.6, (-0.1, 1.46)), (255, 255, 252), 0.03 * risen + 0.004)
         for number, side in enumerate((self._hands.handed, -self._hands.handed)):
             if closed > 0.3 + 0.5 * number:

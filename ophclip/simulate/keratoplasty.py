@@ -79,12 +79,12 @@ class GraftTissue:
             line(eye, place, arc(BED + 0.05, start, button_angle(excised, self._hands)), (206, 150, 140), 0.02)
         filled = state.of(Verb.FILL_CHAMBER) * (1 - placed)
         if filled > 0:
-            veil(eye, place, ellipse((0, 0.04), 0.6, 0.56, 0), (226, 232, 236), 0.16 * filled, 0.05)
+            veil(eye, place, ellipse((0, 0.04), 0.6, 0.56, 0), (226, 232, 236), 0.16 * filled, soft=0.05)
             line(eye, place, arc(0.5, 3.5, 4.9), (255, 255, 252), 0.03)
 
     def _graft(self, eye: Pixels, place: Grid, centre: Point) -> None:
         """A clear button: seen by its edge and its sheen."""
-        veil(eye, place, ellipse(centre, BED, BED, 0, 48), (196, 208, 216), 0.2, 0.01)
+        veil(eye, place, ellipse(centre, BED, BED, 0, 48), (196, 208, 216), 0.2, soft=0.01)
         line(eye, place, ellipse(centre, BED, BED, 0, 60), (232, 236, 238), 0.03, closed=True)
         line(eye, place, ellipse(centre, BED + 0.025, BED + 0.025, 0, 60), (104, 92, 88), 0.016, closed=True)
         line(eye, place, arc(0.5, 3.6, 4.7, centre), (250, 252, 252), 0.024)

@@ -1,4 +1,4 @@
-"""The symbolic language of an operation: procedure -> phases -> actions -> instrument, target, medication, complication.
+"""The symbolic language: procedure -> phases -> actions -> instrument, target, medication, complication.
 
 One `Program` is the source of a video's picture, narration, title and labels, so that truth is exact.
 """

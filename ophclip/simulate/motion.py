@@ -236,7 +236,8 @@ def _steroid(u: float, h: Hands, tools: tuple[Instrument, ...]) -> list[Pose]:
 
 
 def _measure(u: float, h: Hands, tools: tuple[Instrument, ...]) -> list[Pose]:
-    return [Pose(tools[0], (0.0, 0.04 * _wave(u, 1)), np.pi / 2 + 0.12 * _wave(u, 0.6), 0.25 + 0.75 * min(1.0, u * 2))]
+    turn = np.pi / 2 + h.handed * 0.12 * _wave(u, 0.6)
+    return [Pose(tools[0], (0.0, 0.04 * _wave(u, 1)), turn, 0.25 + 0.75 * min(1.0, u * 2))]
 
 
 def _trephine(u: float, h: Hands, tools: tuple[Instrument, ...]) -> list[Pose]:

@@ -58,7 +58,13 @@ def fill(picture: Pixels, place: Grid, points: Sequence[Point] | Path, colour: C
 
 
 def veil(
-    picture: Pixels, place: Grid, points: Sequence[Point] | Path, colour: Colour, opacity: float, soft: float = 0
+    picture: Pixels,
+    place: Grid,
+    points: Sequence[Point] | Path,
+    colour: Colour,
+    opacity: float,
+    *,
+    soft: float = 0.0,
 ) -> None:
     """A see-through patch, its edge softened over `soft` limbus radii."""
     if opacity <= 0.01:

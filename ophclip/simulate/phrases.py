@@ -5,41 +5,40 @@
 
 from __future__ import annotations
 
-from ophclip.simulate.language import Instrument, Medication, Verb
+from ophclip.simulate.language import Instrument as Tool
+from ophclip.simulate.language import Medication, Verb
 
-I = Instrument  # noqa: E741
-
-SYNONYMS: dict[Instrument, tuple[str, ...]] = {
-    I.KERATOME: ("keratome", "slit knife", "two point four millimeter keratome", "keratome blade"),
-    I.SIDE_PORT_KNIFE: ("side port knife", "fifteen degree blade", "paracentesis knife", "side port blade"),
-    I.VISCOELASTIC_CANNULA: ("viscoelastic cannula", "viscoelastic syringe", "viscoelastic cannula"),
-    I.CYSTOTOME: ("cystotome", "bent needle cystotome", "cystotome needle"),
-    I.CAPSULORHEXIS_FORCEPS: ("capsulorhexis forceps", "rhexis forceps", "Utrata forceps"),
-    I.HYDRODISSECTION_CANNULA: (
+SYNONYMS: dict[Tool, tuple[str, ...]] = {
+    Tool.KERATOME: ("keratome", "slit knife", "two point four millimeter keratome", "keratome blade"),
+    Tool.SIDE_PORT_KNIFE: ("side port knife", "fifteen degree blade", "paracentesis knife", "side port blade"),
+    Tool.VISCOELASTIC_CANNULA: ("viscoelastic cannula", "viscoelastic syringe", "viscoelastic cannula"),
+    Tool.CYSTOTOME: ("cystotome", "bent needle cystotome", "cystotome needle"),
+    Tool.CAPSULORHEXIS_FORCEPS: ("capsulorhexis forceps", "rhexis forceps", "Utrata forceps"),
+    Tool.HYDRODISSECTION_CANNULA: (
         "hydrodissection cannula",
         "twenty seven gauge cannula",
         "flat hydrodissection cannula",
     ),
-    I.PHACO_HANDPIECE: ("phaco handpiece", "phaco tip", "phaco probe", "phacoemulsification probe"),
-    I.CHOPPER: ("chopper", "second instrument", "nucleus chopper"),
-    I.IRRIGATION_ASPIRATION: (
+    Tool.PHACO_HANDPIECE: ("phaco handpiece", "phaco tip", "phaco probe", "phacoemulsification probe"),
+    Tool.CHOPPER: ("chopper", "second instrument", "nucleus chopper"),
+    Tool.IRRIGATION_ASPIRATION: (
         "irrigation and aspiration handpiece",
         "I A handpiece",
         "irrigation aspiration tip",
         "aspiration handpiece",
     ),
-    I.LENS_INJECTOR: ("lens injector", "injector cartridge", "lens injector", "implant injector"),
-    I.SINSKEY_HOOK: ("Sinskey hook", "lens hook", "dialing hook", "lens manipulator"),
-    I.RYCROFT_CANNULA: ("Rycroft cannula", "irrigating cannula", "saline cannula", "blunt cannula"),
-    I.NEEDLE_HOLDER: ("needle holder", "micro needle holder", "needle driver"),
-    I.SUTURE_NEEDLE: ("ten zero nylon", "nylon sutures", "ten zero nylon sutures", "fine nylon"),
-    I.TOOTHED_FORCEPS: ("toothed forceps", "fine toothed forceps", "Bonn forceps"),
-    I.VANNAS_SCISSORS: ("Vannas scissors", "fine scissors", "spring scissors"),
-    I.CRESCENT_KNIFE: ("crescent knife", "crescent blade", "angled crescent knife"),
-    I.CAUTERY: ("bipolar cautery", "wet field cautery", "diathermy tip", "cautery"),
-    I.SPONGE: ("sponge", "surgical spear", "cellulose sponge", "spear sponge"),
-    I.TREPHINE: ("trephine", "vacuum trephine", "corneal trephine"),
-    I.CALIPER: ("caliper", "calipers", "corneal caliper"),
+    Tool.LENS_INJECTOR: ("lens injector", "injector cartridge", "lens injector", "implant injector"),
+    Tool.SINSKEY_HOOK: ("Sinskey hook", "lens hook", "dialing hook", "lens manipulator"),
+    Tool.RYCROFT_CANNULA: ("Rycroft cannula", "irrigating cannula", "saline cannula", "blunt cannula"),
+    Tool.NEEDLE_HOLDER: ("needle holder", "micro needle holder", "needle driver"),
+    Tool.SUTURE_NEEDLE: ("ten zero nylon", "nylon sutures", "ten zero nylon sutures", "fine nylon"),
+    Tool.TOOTHED_FORCEPS: ("toothed forceps", "fine toothed forceps", "Bonn forceps"),
+    Tool.VANNAS_SCISSORS: ("Vannas scissors", "fine scissors", "spring scissors"),
+    Tool.CRESCENT_KNIFE: ("crescent knife", "crescent blade", "angled crescent knife"),
+    Tool.CAUTERY: ("bipolar cautery", "wet field cautery", "diathermy tip", "cautery"),
+    Tool.SPONGE: ("sponge", "surgical spear", "cellulose sponge", "spear sponge"),
+    Tool.TREPHINE: ("trephine", "vacuum trephine", "corneal trephine"),
+    Tool.CALIPER: ("caliper", "calipers", "corneal caliper"),
 }
 
 DRUGS: dict[Medication, tuple[str, ...]] = {

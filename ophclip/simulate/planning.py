@@ -35,6 +35,10 @@ CLOCK = 0.65
 """The recipes' seconds are compressed by this, so that an operation fits into 60-90 s."""
 
 
+_Chosen = tuple[PhaseName, bool, Action, tuple[float, float]]
+"""Label, whether it opens the phase, action, usual span."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Planned:
     """An action with its length and what is said over it, before the clock runs."""
@@ -63,7 +67,7 @@ def surgeon(seed: int, site: Site, number: int) -> Surgeon:
     )
 
 
-def plan(seed: int, site: Site, role: str, index: int, procedure: Procedure, pace: float) -> Program:
+def plan(seed: int, site: Site, role: str, index: int, *, procedure: Procedure, pace: float) -> Program:
     """The operation of one video; `role` (narrated, silent, held_out) and `index` name its stream of chance."""
     rng = stream(seed, "program", site.value, role, index)
     person = surgeon(seed, site, 1 + int(rng.integers(SURGEONS_PER_SITE)))
@@ -71,7 +75,7 @@ def plan(seed: int, site: Site, role: str, index: int, procedure: Procedure, pac
     finding = weighted(rng, FINDINGS[procedure])
     narrator = Narrator(stream(seed, "words", site.value, role, index), person.chattiness)
     planned = [
-        _lengthen(rng, narrator, person, pace, *item) for item in _choose(rng, procedure, technique, finding, person)
+        _lengthen(rng, narrator, person, pace, item) for item in _choose(rng, procedure, technique, finding, person)
     ]
     start_seconds = float(rng.uniform(*PREPARATION_SECONDS)) * min(1.0, pace)
     phases, lines, end_seconds = _run_clock(rng, planned, start_seconds, person)
@@ -93,7 +97,7 @@ def _choose(
     technique: Technique | None,
     finding: Finding | None,
     person: Surgeon,
-) -> list[tuple[PhaseName, bool, Action, tuple[float, float]]]:
+) -> list[_Chosen]:
     """Phases and actions that this operation has, in order."""
     chosen = []
     for stage in RECIPES[procedure]:
@@ -132,13 +136,10 @@ def _lengthen(
     narrator: Narrator,
     person: Surgeon,
     pace: float,
-    phase: PhaseName,
-    opens: bool,
-    action: Action,
-    usual_seconds: tuple[float, float],
+    chosen: _Chosen,
 ) -> _Planned:
     """Every action lasts at least as long as what is said over it, in narrated and silent videos alike."""
-    low, high = usual_seconds
+    phase, opens, action, (low, high) = chosen
     seconds = float(rng.uniform(low, high)) * person.tempo * CLOCK
     lines = narrator.describe(action, roomy=seconds > 5.5)
     spoken = sum(speech_seconds(text, person.speech_scale) + 0.35 for text, _ in lines)
@@ -163,7 +164,7 @@ def _run_clock(
             opened.append((item.phase, []))
         opened[-1][1].append(placed)
         lines.extend(_place(rng, item.lines, start, person))
-    return _phases(opened, clock), tuple(lines), clock
+    return _phases(opened, clock), tuple(sorted(lines, key=lambda line: line.start_seconds)), clock
 
 
 def _place(rng: np.random.Generator, texts: tuple[tuple[str, bool], ...], start: float, person: Surgeon) -> list[Line]:

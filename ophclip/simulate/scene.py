@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from ophclip.simulate.camera import Camera, Moment
 from ophclip.simulate.cataract import CataractTissue
-from ophclip.simulate.eye import Floats, Pixels, eyeball, lids
+from ophclip.simulate.eye import Floats, Grid, Pixels, eyeball, lids
 from ophclip.simulate.glaucoma import FilteringTissue
 from ophclip.simulate.keratoplasty import GraftTissue
 from ophclip.simulate.language import Instrument, Procedure, Program, Verb
-from ophclip.simulate.look import LOOKS, eye_look
+from ophclip.simulate.look import LOOKS, EyeLook, eye_look
+from ophclip.simulate.motion import Hands
 from ophclip.simulate.state import State, Timeline
 from ophclip.simulate.surface import Surface
 from ophclip.simulate.tools import View, box, draw, silhouette
@@ -32,6 +34,21 @@ class Seen:
     box: tuple[float, float, float, float]
 
 
+class Tissue(Protocol):
+    """What one kind of operation changes in the eye."""
+
+    def __init__(self, rng: np.random.Generator, look: EyeLook, hands: Hands, scale: float) -> None: ...
+
+    def paint(self, eye: Pixels, place: Grid, state: State) -> None: ...
+
+
+TISSUES: dict[Procedure, type[Tissue]] = {
+    Procedure.PHACO: CataractTissue,
+    Procedure.TRABECULECTOMY: FilteringTissue,
+    Procedure.KERATOPLASTY: GraftTissue,
+}
+
+
 class Scene:
     """Everything that is drawn once per video, and `render` for each frame of it."""
 
@@ -45,12 +62,7 @@ class Scene:
         self._eye, self._place = eyeball(rng, self.look, self._scale)
         self._lids, self._eye_share = _layers(*lids(rng, self.look, self.site, self._place))
         self._camera = Camera(rng, self.site, width, height, program.duration_seconds)
-        tissue = {
-            Procedure.PHACO: CataractTissue,
-            Procedure.TRABECULECTOMY: FilteringTissue,
-            Procedure.KERATOPLASTY: GraftTissue,
-        }[program.procedure]
-        self._tissue = tissue(rng, self.look, self.timeline.hands, self._scale)
+        self._tissue = TISSUES[program.procedure](rng, self.look, self.timeline.hands, self._scale)
         self._surface = Surface(rng, self.timeline.hands)
         self._painted = self._eye
         self._painted_state: State | None = None
@@ -61,10 +73,12 @@ class Scene:
         view = self._view(moment)
         eye = self._turned(self._paint(state.coarse()), moment)
         canvas = cv2.add(cv2.multiply(eye, self._eye_share, scale=1 / 255), self._lids)
-        frame = cv2.warpAffine(canvas, self._matrix(moment), (self.width, self.height), borderMode=cv2.BORDER_REPLICATE)
+        size = (self.width, self.height)
+        warped = cv2.warpAffine(canvas, self._matrix(moment), size, borderMode=cv2.BORDER_REPLICATE)
+        frame = np.asarray(warped, np.uint8)
         self._instruments(frame, state, view)
         self._reflexes(frame, state, view)
-        return self._camera.expose(np.asarray(frame, np.uint8), moment)
+        return self._camera.expose(frame, moment)
 
     def _paint(self, state: State) -> Pixels:
         """The eyeball in this state; kept until the state changes visibly."""

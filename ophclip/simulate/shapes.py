@@ -43,8 +43,8 @@ WHITE: Colour = (238, 238, 234)
 BARREL: Colour = (196, 208, 216)
 
 
-def _tube(start: float, end: float, half: float, colour: Colour, finish: Finish = Finish.STEEL, y: float = 0) -> Strip:
-    return Strip(((start, y, half), (end, y, half)), colour, finish)
+def _tube(start: float, end: float, half: float, colour: Colour, finish: Finish = Finish.STEEL) -> Strip:
+    return Strip(((start, 0.0, half), (end, 0.0, half)), colour, finish)
 
 
 def _bent(length: float, half: float, bend: float, colour: Colour) -> Strip:

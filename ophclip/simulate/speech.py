@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import subprocess
 import sys
 import tempfile
@@ -78,18 +77,18 @@ def speak(voice: Path, utterances: tuple[Utterance, ...], folder: Path) -> None:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ValueError(f"simulate.voice: piper failed on {voice} ({last}); try another voice or narrated=0")
         for item, path in zip(utterances, made, strict=True):
-            os.replace(path, folder / item.file_name)
+            path.replace(folder / item.file_name)
 
 
 def read_wav(path: Path) -> Samples:
     """Mono samples, -1..1, at 22,050 Hz."""
     with wave.open(str(path), "rb") as file:
         rate, raw = file.getframerate(), file.readframes(file.getnframes())
-    samples = np.frombuffer(raw, np.int16).astype(np.float32) / 32768
+    samples = np.frombuffer(raw, np.int16).astype(np.float32) / np.float32(32768)
     if rate == SAMPLE_RATE_HZ:
         return samples
     times = np.arange(int(len(samples) * SAMPLE_RATE_HZ / rate)) * (rate / SAMPLE_RATE_HZ)
-    return np.interp(times, np.arange(len(samples)), samples).astype(np.float32)
+    return np.asarray(np.interp(times, np.arange(len(samples)), samples), np.float32)
 
 
 def narrate(
@@ -127,4 +126,4 @@ def quiet_sound(rng: np.random.Generator, duration_seconds: float) -> Samples | 
     for chord in np.array([[220.0, 277.2, 329.6], [196.0, 246.9, 293.7]]):
         swell = 0.5 + 0.5 * np.sin(2 * np.pi * times / 8 + chord[0])
         sound += swell * np.sin(2 * np.pi * chord[:, None] * times).sum(axis=0)
-    return (0.02 * sound).astype(np.float32)
+    return np.asarray(0.02 * sound, np.float32)

@@ -13,7 +13,7 @@ SAME_HAND_SECONDS = 0.05
 """An instrument that is used again within this time does not leave the eye in between."""
 
 
-PAINTED_STEPS = 48
+PAINTED_STEPS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class State:
         """The same state in steps too small to be noticed: equal ones need no new painting of the eye."""
         running = self.action is not None and self.action.verb is Verb.HYDRODISSECT
         return State(
-            seconds=round(self.seconds * 2) / 2,
+            seconds=float(round(self.seconds)),
             done={verb: _stepped(share) for verb, share in self.done.items()},
             action=self.action,
             share=round(self.share, 2) if running else _stepped(self.share),

@@ -47,10 +47,10 @@ class Surface:
     def _blood(self, eye: Pixels, place: Grid, state: State) -> None:
         if state.prolapse > 0.02:
             bulge = ellipse(at(1.0, self._hands.main), 0.1 * state.prolapse + 0.03, 0.13, self._hands.main, 20)
-            veil(eye, place, bulge, (70, 46, 34), 0.9 * state.prolapse, 0.012)
+            veil(eye, place, bulge, (70, 46, 34), 0.9 * state.prolapse, soft=0.012)
         if state.of(Verb.CUT_MAIN_WOUND) > 0.5:
             for x, y in self._petechiae[:2]:
-                veil(eye, place, ellipse((x, y), 0.09, 0.04, x * 5, 14), (170, 26, 24), 0.5, 0.02)
+                veil(eye, place, ellipse((x, y), 0.09, 0.04, x * 5, 14), (170, 26, 24), 0.5, soft=0.02)
         if state.bleeding <= 0.02:
             return
         open_site = state.of(Verb.OPEN_CONJUNCTIVA) > 0
@@ -59,14 +59,15 @@ class Surface:
             spot = at(radius, middle + turn * 1.6)
             flow = 1.0 + 1.2 * state.bleeding
             veil(eye, place, ellipse(spot, size * flow, size * 0.6, middle + turn, 20), (150, 14, 16),
-                 0.85 * state.bleeding, 0.025)  # fmt: skip
+                 0.85 * state.bleeding, soft=0.025)  # fmt: skip
 
     def _hydration(self, eye: Pixels, place: Grid, state: State) -> None:
         """Stroma swollen with fluid is white beside the wound."""
         swollen = state.of(Verb.HYDRATE)
         for side, strength in ((-0.24, min(1.0, swollen * 3)), (0.24, float(np.clip(swollen * 3 - 1, 0, 1)))):
             spot = at(0.9, self._hands.main + side)
-            veil(eye, place, ellipse(spot, 0.11, 0.15, self._hands.main, 20), (232, 234, 232), 0.62 * strength, 0.04)
+            patch = ellipse(spot, 0.11, 0.15, self._hands.main, 20)
+            veil(eye, place, patch, (232, 234, 232), 0.62 * strength, soft=0.04)
 
     def _steroid(self, eye: Pixels, place: Grid, state: State) -> None:
         """The injected depot lifts the conjunctiva."""
@@ -74,5 +75,7 @@ class Surface:
         if given <= 0:
             return
         centre: Point = (-self._hands.handed * 1.3, 0.62)
-        veil(eye, place, ellipse(centre, 0.32 * given + 0.05, 0.24 * given + 0.04, 0.4), (246, 240, 226), 0.7, 0.06)
+        veil(
+            eye, place, ellipse(centre, 0.32 * given + 0.05, 0.24 * given + 0.04, 0.4), (246, 240, 226), 0.7, soft=0.06
+        )
         line(eye, place, arc(0.22 * given, 3.4, 5.0, centre), (255, 255, 250), 0.02)

@@ -137,7 +137,7 @@ def box(pose: Pose, view: View, site: Site, width: int, height: int) -> tuple[fl
 
 
 def _densify(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    share = np.linspace(0, 1, 12, endpoint=False)[None, :, None]
+    share = np.linspace(0, 1, 100, endpoint=False)[None, :, None]
     following = np.roll(points, -1, axis=0)
     return np.asarray((points[:, None] * (1 - share) + following[:, None] * share).reshape(-1, 2))
 

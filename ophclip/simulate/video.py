@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
@@ -21,6 +20,8 @@ SAMPLE_RATE_HZ = 22_050
 RATES = (10.0, 12.0, 12.5, 15.0, 25.0)
 RATE_WEIGHTS = (3.0, 3.0, 2.0, 1.5, 0.5)
 VARIABLE_SHARE = 0.2
+UNEVEN_STEPS = (0.6, 0.8, 1.0, 1.3, 2.0, 3.0)
+UNEVEN_WEIGHTS = (0.1, 0.2, 0.3, 0.2, 0.15, 0.05)
 
 Samples = NDArray[np.float32]
 
@@ -81,7 +82,7 @@ def write_video(path: Path, frames: Iterator[Pixels], clock: Clock, sound: Sampl
 
 def _picture_stream(container: av.container.OutputContainer, width: int, height: int, clock: Clock) -> VideoStream:
     rate = Fraction(clock.nominal_fps).limit_denominator(1000)
-    stream = cast(VideoStream, container.add_stream("libx264", rate=rate))
+    stream = container.add_stream("libx264", rate=rate)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = Fraction(1, TICKS_PER_SECOND)
     context = stream.codec_context
@@ -92,7 +93,7 @@ def _picture_stream(container: av.container.OutputContainer, width: int, height:
 
 
 def _sound_stream(container: av.container.OutputContainer) -> AudioStream:
-    stream = cast(AudioStream, container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono"))
+    stream = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
     stream.codec_context.bit_rate = 48_000
     stream.codec_context.thread_count = 1
     return stream

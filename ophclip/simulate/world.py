@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -21,7 +20,7 @@ from ophclip.simulate.eye import Pixels
 from ophclip.simulate.scene import Scene
 from ophclip.simulate.speech import SENTENCES_PER_PROCESS, Utterance, find_voice, narrate, quiet_sound, speak
 from ophclip.simulate.truth import Record, presence_at, truth_files, write_text
-from ophclip.simulate.video import TICKS_PER_SECOND, write_video
+from ophclip.simulate.video import TICKS_PER_SECOND, Samples, write_video
 
 VERSION = 1
 WORK = ".work"
@@ -72,13 +71,17 @@ def simulate(config: SimulateConfig, progress: Progress | None = None) -> World:
     cases = casebook(config)
     if (out / "world.json").is_file() and all((out / case.path).is_file() for case in cases):
         return _world(out, config, 0)
-    rendered = _make(out, config, cases, progress or (lambda done, total, message: None))
+    rendered = _make(out, config, cases, progress or _no_progress)
     records = {case.name: _read_record(out, case) for case in cases}
     for path, text in truth_files(cases, records).items():
         write_text(out / path, text)
     write_text(out / "world.json", _world_json(config, cases))
     shutil.rmtree(out / WORK)
     return _world(out, config, rendered)
+
+
+def _no_progress(_done: int, _total: int, _message: str) -> None:
+    """Nobody asked."""
 
 
 def _claim(out: Path, config: SimulateConfig) -> None:
@@ -105,7 +108,7 @@ def _claim(out: Path, config: SimulateConfig) -> None:
 def _make(out: Path, config: SimulateConfig, cases: Sequence[Case], progress: Progress) -> int:
     """Speak and render what is missing, in parallel; returns how many videos were rendered."""
     missing = [case for case in cases if not (_record_path(out, case).is_file() and (out / case.path).is_file())]
-    batches = _speech_batches(out, missing)
+    batches = _speech_batches(out, missing, config.workers)
     voice = find_voice(config) if any(case.role is Role.NARRATED for case in missing) else Path()
     total, done = len(batches) + len(cases), len(cases) - len(missing)
     (out / WORK / "speech").mkdir(parents=True, exist_ok=True)
@@ -131,7 +134,7 @@ def _finished(jobs: Sequence[Future[None]], pool: ProcessPoolExecutor) -> Iterat
         yield step
 
 
-def _speech_batches(out: Path, cases: Sequence[Case]) -> list[tuple[Utterance, ...]]:
+def _speech_batches(out: Path, cases: Sequence[Case], workers: int) -> list[tuple[Utterance, ...]]:
     """The sentences that are not spoken yet, each once, grouped by speed."""
     wanted = {
         Utterance(line.text, case.program.surgeon.speech_scale)
@@ -146,7 +149,8 @@ def _speech_batches(out: Path, cases: Sequence[Case]) -> list[tuple[Utterance, .
     batches = []
     for scale in sorted({item.length_scale for item in missing}):
         same = [item for item in missing if item.length_scale == scale]
-        batches += [tuple(same[k : k + SENTENCES_PER_PROCESS]) for k in range(0, len(same), SENTENCES_PER_PROCESS)]
+        size = min(SENTENCES_PER_PROCESS, max(8, -(-len(missing) // workers)))
+        batches += [tuple(same[k : k + size]) for k in range(0, len(same), size)]
     return batches
 
 
@@ -158,6 +162,7 @@ def render_case(out: str, config: SimulateConfig, case: Case) -> None:
     scene = Scene(program, stream(config.seed, "eye", site.value, case.role.value, case.index), case.width_px,
                   case.height_px)  # fmt: skip
     spoken: list[list[object]] = []
+    sound: Samples | None
     if case.role is Role.NARRATED:
         scale = program.surgeon.speech_scale
         sound, lines = narrate(program.lines, scale, root / WORK / "speech", duration)
@@ -169,7 +174,7 @@ def render_case(out: str, config: SimulateConfig, case: Case) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = root / WORK / f"{case.name}.mp4"
     write_video(part, _frames(scene, case), case.clock, sound)
-    os.replace(part, target)
+    part.replace(target)
     if case.role is not Role.HELD_OUT:
         write_text(target.with_suffix(".info.json"), json.dumps(info_json(config, case), indent=1) + "\n")
     seen = [
