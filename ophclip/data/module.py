@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ class CorpusDataModule(LightningDataModule):
             collate_fn=Collate(self.tokenizer),
             num_workers=self.data.workers,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=prepare_worker,
         )
 
     def load_videos(self, video_ids: Sequence[str], seed: tuple[int, ...] | None = None) -> VideoBatch:
@@ -169,6 +170,11 @@ def _visited_levels(levels: LevelsConfig, pools: dict[Level, Pool]) -> LevelsCon
     )
 
 
-def _quiet_worker(_worker: int) -> None:
-    """Loader processes decode on one thread each; OpenCV would start one per core in every one of them."""
+def prepare_worker(_worker: int) -> None:
+    """Set up a loader process: OpenCV on one thread, and SIGTERM left to the parent.
+
+    A scheduler sends SIGTERM to the whole group; a loader that died of it would take the parent down before its last
+    checkpoint. Loaders end when the parent says so or is gone.
+    """
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

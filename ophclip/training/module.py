@@ -68,7 +68,9 @@ class TrainingModule(LightningModule):
 
     def clip_step(self, batch: ClipBatch) -> StepResult:
         """InfoNCE of clips and narrations, mean over the views, plus SimSiam between two views."""
-        views = self._encode_views(batch, ("first view", "second view") if self.head else ("first view",))
+        # Batch norm in the head needs two clips; a small corpus can leave a batch of one.
+        head = self.head if len(batch) > 1 else None
+        views = self._encode_views(batch, ("first view", "second view") if head else ("first view",))
         text_bd = self._encode_text(batch)
         ignored = None
         if self.config.loss.mask_same_video:
@@ -77,8 +79,8 @@ class TrainingModule(LightningModule):
             contrastive = sum((self._contrast(view, text_bd, batch, ignored) for view in views), _zero(text_bd))
             contrastive = contrastive / len(views)
             loss, reports = contrastive, {"contrastive": contrastive.detach()}
-            if self.head is not None:
-                agreement = self.head(*views)
+            if head is not None:
+                agreement = head(*views)
                 loss = loss + self.config.loss.self_supervision_weight * agreement
                 reports["views"] = agreement.detach()
         return StepResult(loss, reports)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ophclip.config import RetrievalMode, TrainConfig
 from ophclip.data.batch import VideoBatch
-from ophclip.data.module import CorpusDataModule
+from ophclip.data.module import CorpusDataModule, prepare_worker
 from ophclip.data.videos import load_videos
 from ophclip.losses.retrieval import draw_retrieved
 from ophclip.models.dual_encoder import DualEncoder
@@ -115,7 +115,9 @@ class SilentVideos:
         size = self._config.data.video_batch
         chunks = [self.bank.ids[first : first + size] for first in range(0, len(self.bank), size)]
         workers = 0 if len(self.bank) <= _SMALL_BANK else self._config.data.workers
-        return DataLoader(_Chunks(chunks, self._corpus), batch_size=None, num_workers=workers)
+        return DataLoader(
+            _Chunks(chunks, self._corpus), batch_size=None, num_workers=workers, worker_init_fn=prepare_worker
+        )
 
 
 class _Chunks(Dataset[VideoBatch]):

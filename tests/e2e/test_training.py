@@ -121,6 +121,13 @@ def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
     assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
 
 
+def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", narrated=1, silent=0, clips_per_video=3)
+    result = train(_config(corpus, tmp_path / "out", "trainer.steps=3", "data.max_clips_per_video=2"))
+    assert [bool(row["views"]) for row in _rows(result)].count(False) in {1, 2}
+    assert {row["level"] for row in _rows(result)} == {"clip"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
@@ -133,11 +140,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     rows = tmp_path / "parts" / "metrics.csv"
     status = []
     for stop_at in (5, 14):
-        run = subprocess.Popen(command, cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        run = subprocess.Popen(command, cwd=repository, env=environment, start_new_session=True)
         deadline = time.monotonic() + 120
         while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
             time.sleep(0.02)
-        run.send_signal(ending)
+        os.killpg(run.pid, ending)
         status.append(run.wait(60))
     expected = 143 if ending == signal.SIGTERM else -signal.SIGKILL
     assert status == [expected, expected]
