@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,10 @@ class EmbeddedVideo:
 
 @dataclass(kw_only=True, slots=True)
 class EmbeddingStore:
-    """Embeds each video once. With a `folder`, what was embedded is found again there, by weights and file content."""
+    """Embeds each video and each sentence once.
+
+    With a `folder`, what was embedded of videos is found again there, by weights and file content.
+    """
 
     loaded: Loaded
     fps: float = 1.0
@@ -48,6 +51,7 @@ class EmbeddingStore:
     frames_encoded: int = 0
     seconds_spent: float = 0.0
     _memory: dict[Path, EmbeddedVideo] = field(default_factory=dict)
+    _texts: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def video(self, path: Path) -> EmbeddedVideo:
         """Vectors of a video's frames at 0, 1/fps, 2/fps, ... seconds.
@@ -60,6 +64,13 @@ class EmbeddingStore:
             self._memory[path] = self._read(path)
             self.seconds_spent += time.perf_counter() - began
         return self._memory[path]
+
+    def texts(self, sentences: Sequence[str]) -> Floats:
+        """Unit vectors [N, D] of sentences; each is encoded once."""
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
+        if new:
+            self._texts.update(zip(new, embed_texts(self.loaded.model, self.loaded.tokenizer, new), strict=True))
+        return np.stack([self._texts[sentence] for sentence in sentences]).astype(np.float64)
 
     def _read(self, path: Path) -> EmbeddedVideo:
         sha256 = sha256_of(path)
@@ -106,14 +117,9 @@ def grid_seconds(duration_seconds: float, fps: float) -> Floats:
     return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
 
 
-def class_vectors(loaded: Loaded, prompts: PromptSet, style: Style) -> Floats:
+def class_vectors(store: EmbeddingStore, prompts: PromptSet, style: Style) -> Floats:
     """One unit vector per class [C, D]: the mean of the unit vectors of its sentences, normalised again."""
-    sentences = [entry.sentences(style) for entry in prompts.classes]
-    flat = [sentence for group in sentences for sentence in group]
-    vectors = embed_texts(loaded.model, loaded.tokenizer, flat).astype(np.float64)
-    edges = np.cumsum([0, *map(len, sentences)])
-    means = [vectors[first:last].mean(axis=0) for first, last in pairwise(edges)]
-    return unit(np.stack(means))
+    return unit(np.stack([store.texts(entry.sentences(style)).mean(axis=0) for entry in prompts.classes]))
 
 
 def unit(vectors: Floats) -> Floats:

@@ -35,7 +35,7 @@ def score_video(
     store: EmbeddingStore, path: Path, prompts: PromptSet, config: ZeroShotConfig, style: Style = Style.ENSEMBLE
 ) -> SimilarityCurve:
     """Similarity of every class of `prompts` with every scored second of one video."""
-    vectors_cd = class_vectors(store.loaded, prompts, style)
+    vectors_cd = class_vectors(store, prompts, style)
     labels = tuple(entry.label for entry in prompts.classes)
     seconds_t, scores_tc = similarity(store, path, vectors_cd, config)
     return SimilarityCurve(classes=labels, seconds_t=seconds_t, scores_tc=scores_tc)

@@ -68,7 +68,7 @@ def evaluate_phases(
     chosen = prompts.for_labels(dataset.classes, distinct=True)
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
-    lines = {style: _timelines(store, dataset, chosen, style, config) for style in chosen.styles}
+    lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     main = lines[Style.ENSEMBLE]
     scores = {style: _phase_scores(lines[style], len(dataset.classes)) for style in lines}
     best = scores[Style.ENSEMBLE]
@@ -103,7 +103,7 @@ def evaluate_phases(
 def _timelines(
     store: EmbeddingStore, dataset: PhaseDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
 ) -> list[Timeline]:
-    vectors_cd = class_vectors(store.loaded, prompts, style)
+    vectors_cd = class_vectors(store, prompts, style)
     return [_timeline(store, video, dataset.classes, vectors_cd, config) for video in dataset.videos]
 
 
@@ -163,7 +163,7 @@ def evaluate_presence(
     chosen = prompts.for_labels(dataset.classes)
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
-    cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in chosen.styles}
+    cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     best = cells[Style.ENSEMBLE]
     precision_vc = np.stack([score.average_precision_c for score in best.values()])
     rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
@@ -203,7 +203,7 @@ def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
 def _presence_cells(
     store: EmbeddingStore, dataset: PresenceDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
 ) -> dict[str, PresenceVideoScore]:
-    vectors_cd = class_vectors(store.loaded, prompts, style)
+    vectors_cd = class_vectors(store, prompts, style)
     threshold = config.threshold
     cells = {}
     for video in dataset.videos:

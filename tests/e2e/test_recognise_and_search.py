@@ -119,7 +119,7 @@ def test_the_curve_is_the_cosine_of_frames_and_averaged_sentences(place: Path, l
             ).numpy()
         mean = texts.mean(axis=0)
         assert curve.scores_tc[second, 3] == pytest.approx(frame @ (mean / np.linalg.norm(mean)), abs=2e-2)
-    vectors = class_vectors(loaded, prompts, Style.NAME)
+    vectors = class_vectors(store, prompts, Style.NAME)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1)
 
 
