@@ -170,7 +170,7 @@ def class_bars(
         axes.axvline(chance, color=CHANCE, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.text(chance + 0.008, len(ordered) - 0.42, f"chance {chance:.2f}", fontsize=8, color=CHANCE, va="bottom")
     _bare(axes)
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=18, x=-0.47)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=18, x=-0.445)
     axes.set_title(note, loc="right", fontsize=9, color=QUIET, pad=18)
     return figure
 
