@@ -392,7 +392,7 @@ class DemoConfig:
     ingest: list[str] = field(default_factory=list)
     """Overrides of `conf/ingest.yaml`."""
     train: list[str] = field(default_factory=list)
-    """Overrides of `conf/train.yaml`."""
+    """Overrides of `conf/train.yaml` with `+exp=demo`."""
     zeroshot: list[str] = field(default_factory=list)
     """Overrides of `conf/zeroshot.yaml`."""
     index: list[str] = field(default_factory=list)

@@ -60,8 +60,8 @@ def train(plan: Plan, progress: Progress) -> None:
 
 def train_config(plan: Plan) -> TrainConfig:
     """The training options of this demo."""
-    overrides = [f"data.root='{plan.corpus}'", f"out='{plan.run}'", f"seed={plan.config.seed}", *plan.config.train]
-    return compose("train", overrides, TrainConfig)
+    places = [f"data.root='{plan.corpus}'", f"out='{plan.run}'", f"seed={plan.config.seed}"]
+    return compose("train", ["+exp=demo", *places, *plan.config.train], TrainConfig)
 
 
 def index(plan: Plan, progress: Progress) -> None:
