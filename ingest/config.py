@@ -44,8 +44,9 @@ class AsrConfig:
     """`auto`, `cpu` or `cuda`."""
     threads: int = 1
     """CPU threads of the recogniser in each worker process."""
-    beam_size: int = 1
-    """Beams of the decoder. Default decided here: with terms in the prompt, 5 beams heard no more words right."""
+    beam_size: int = 3
+    """Beams of the decoder. Default decided here: word error rate on simulated lectures 0.102, 0.083, 0.077, 0.076 with
+    1, 2, 3, 5 beams, at 1, 1.08, 1.12, 1.33 times the work."""
     batch_size: int = 8
     """Windows of up to 30 s that are recognised at once."""
     terms: list[str] = field(default_factory=list)
@@ -71,8 +72,8 @@ class VadConfig:
     min_silence_seconds: float = 0.3
     """Shorter pauses stay inside a stretch of speech. Default decided here: pauses between sentences are about half a
     second."""
-    pad_seconds: float = 0.1
-    """Kept before and after each stretch."""
+    pad_seconds: float = 0.2
+    """Kept before and after each stretch. Default: the fewest wrong words among 0 to 0.3 on simulated lectures."""
 
     def __post_init__(self) -> None:
         _require(0.0 < self.threshold < 1.0, "vad.threshold", self.threshold, "a probability between 0 and 1")

@@ -58,22 +58,22 @@ def video_stream(container: Any, path: Path) -> Any:
 def audio_stream(container: Any) -> tuple[Any | None, str]:
     """The audio stream to listen to, with the reason where there was a choice (else an empty string).
 
-    Streams that the file marks as default go first, then the one with the most to hear (sample rate), then the first.
+    Of the streams that the file marks as default (of all, if it marks none) the one with the most to hear, that is the
+    highest sample rate, and of equals the first.
     """
     streams = list(container.streams.audio)
     if not streams:
         return None, ""
-
-    def rank(place: int) -> tuple[bool, int, int]:
-        stream = streams[place]
-        return not stream.disposition & Disposition.default, -(stream.codec_context.sample_rate or 0), place
-
-    chosen = min(range(len(streams)), key=rank)
+    marked = [stream for stream in streams if stream.disposition & Disposition.default]
+    offered = marked or streams
+    chosen = max(offered, key=lambda stream: stream.codec_context.sample_rate or 0)
     if len(streams) == 1:
-        return streams[chosen], ""
-    rate_hz = streams[chosen].codec_context.sample_rate
-    marked = "marked default, " if streams[chosen].disposition & Disposition.default else ""
-    return streams[chosen], f"{len(streams)} audio streams: took number {chosen} ({marked}{rate_hz} Hz, the fullest)"
+        return chosen, ""
+    rates = {stream.codec_context.sample_rate for stream in offered}
+    why = "highest sample rate" if len(rates) > 1 else "first"
+    reason = f"{why} of {len(marked)} marked default" if len(marked) > 1 else "marked default" if marked else why
+    rate_hz = chosen.codec_context.sample_rate
+    return chosen, f"{len(streams)} audio streams: number {streams.index(chosen)} was taken ({rate_hz} Hz, {reason})"
 
 
 def audio_place(container: Any, stream: Any | None) -> int | None:

@@ -6,6 +6,7 @@ whole. Damage is survived: what decodes is kept, and a note says in words what d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def scan(
         notes = tuple(note for note in (choice, run.damage()) if note)
     if reader is not Reader.PYAV:
         _read_grid(
-            path, on_frame, fps=fps, duration_seconds=found.duration_seconds, short_side_px=short_side_px, reader=reader
+            path, on_frame, fps=fps, end_seconds=run.picture.end_seconds, short_side_px=short_side_px, reader=reader
         )
     return Scan(probe=found, audio=run.sound.finish() if audio is not None else None, notes=notes)
 
@@ -142,10 +143,9 @@ class _Pass:
             self.picture.push(second, block)
 
     def probe(self) -> Probe:
-        video_end = self.picture.end_seconds
-        reached = max(video_end, self.sound.end_seconds)
+        video_end, sound_end = self.picture.end_seconds, self.sound.end_seconds
         return Probe(
-            duration_seconds=min(reached, container_seconds(self._container) or reached),
+            duration_seconds=max(video_end, min(sound_end, container_seconds(self._container) or sound_end)),
             width_px=self._video.codec_context.width,
             height_px=self._video.codec_context.height,
             mean_fps=mean_fps(self._video) or (self.picture.count / video_end if video_end else 0.0),
@@ -167,14 +167,12 @@ class _Pass:
 
 
 def _read_grid(
-    path: Path, on_frame: FrameSink, *, fps: float, duration_seconds: float, short_side_px: int | None, reader: Reader
+    path: Path, on_frame: FrameSink, *, fps: float, end_seconds: float, short_side_px: int | None, reader: Reader
 ) -> None:
-    ticks = np.arange(int(duration_seconds * fps + CLOCK_TOLERANCE_SECONDS) + 1) / fps
+    ticks = [tick / fps for tick in range(math.ceil((end_seconds - CLOCK_TOLERANCE_SECONDS) * fps))]
     last = -1.0
     for first in range(0, len(ticks), _READER_BLOCK):
-        block = frames_at(
-            path, ticks[first : first + _READER_BLOCK].tolist(), short_side_px=short_side_px, reader=reader
-        )
+        block = frames_at(path, ticks[first : first + _READER_BLOCK], short_side_px=short_side_px, reader=reader)
         for second, pixels in zip(block.seconds.tolist(), block.pixels_thwc, strict=True):
             if second > last:
                 on_frame(second, pixels)

@@ -26,9 +26,10 @@ class PictureClock:
 
     def push(self, second: float, frame: Any) -> None:
         self.count += 1
-        self.last_seconds = max(second, self.last_seconds or 0.0)
-        length = float((frame.duration or 0) * frame.time_base)
-        self.end_seconds = max(self.end_seconds, second + length)
+        if self.last_seconds is None or second > self.last_seconds:
+            # Only the last picture's length counts: with reordered pictures the others' may be wrong.
+            self.last_seconds = second
+            self.end_seconds = second + float((frame.duration or 0) * frame.time_base)
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -57,7 +58,7 @@ class GridSampler(PictureClock):
         super().push(second, frame)
 
     def finish(self) -> None:
-        if self._held is not None and self._tick / self._fps <= self.end_seconds:
+        if self._held is not None and self._tick / self._fps < self.end_seconds - CLOCK_TOLERANCE_SECONDS:
             self._hand_on()
 
     def _take(self, second: float, frame: Any) -> None:
