@@ -112,6 +112,8 @@ def ingest(
     with shown("ingest") as progress:
         summary = run(source, out, config, progress)
     typer.echo(summary)
+    if not summary.done:
+        raise ValueError(f"{source}: none of its videos could be used; the lines above say why")
 
 
 @app.command()

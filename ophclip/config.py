@@ -381,12 +381,14 @@ class DemoConfig:
     videos: str = ""
     """Your own folder of videos; empty simulates a world and knows the truth about it."""
     seed: int = 0
-    narrated: int = 24
+    narrated: int = 14
     """Simulated narrated videos at site A."""
-    silent: int = 24
+    silent: int = 16
     """Simulated silent videos at site A."""
-    held_out: int = 8
+    held_out: int = 7
     """Simulated held-out videos at each of the sites A and B."""
+    max_fps: float = 12.5
+    """Highest frame rate of the simulated videos."""
     workers: int = 2
     """Processes that simulate and ingest."""
     ingest: list[str] = field(default_factory=list)

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import ophclip
@@ -202,7 +203,7 @@ def _hit_view(plan: Plan, hit: dict[str, Any]) -> HitView:
         image=image_address(plan.result("thumbnails", hit["thumbnail"]).read_bytes()),
         link=f"{path.as_uri()}#t={hit['start_seconds']:.1f},{hit['end_seconds']:.1f}",
         verdict={True: "right", False: "wrong", None: ""}[hit["right"]],
-        narration=hit["narration"],
+        narration=shorten(hit["narration"], width=110, placeholder=" ..."),
     )
 
 

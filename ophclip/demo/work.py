@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ def simulate(plan: Plan, site: str, progress: Progress) -> None:
         held_out=plan.config.held_out,
         seed=plan.config.seed,
         site=Site(site),
+        max_fps=plan.config.max_fps,
         workers=plan.config.workers,
     )
     run(world, progress)
@@ -44,7 +46,11 @@ def ingest(plan: Plan, progress: Progress) -> None:
     from ingest.run import ingest as run
 
     overrides = [f"workers={plan.config.workers}", *plan.config.ingest]
-    run(plan.source, plan.corpus, compose("ingest", overrides, IngestConfig), progress)
+    summary = run(plan.source, plan.corpus, compose("ingest", overrides, IngestConfig), progress)
+    for one in summary.reports:
+        print(f"ingest: {one.file}: {one.state.value}: {one.reason}", file=sys.stderr)  # noqa: T201
+    if not summary.done:
+        raise ValueError(f"{plan.source}: none of its videos could be used; the lines above say why")
 
 
 def train(plan: Plan, progress: Progress) -> None:
@@ -110,11 +116,12 @@ def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, p
 
 def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> None:
     from ophclip.evaluation.runs import zeroshot_video
+    from ophclip.models.bundle import load_bundle
 
-    videos = usable_videos(plan)
+    videos, loaded = usable_videos(plan), load_bundle(plan.bundle("trained"))
     for number, (video_id, path) in enumerate(videos):
         progress(number, len(videos), video_id)
-        zeroshot_video(plan.bundle("trained"), path, "cataract101", plan.result("own", video_id), config=config)
+        zeroshot_video(loaded, path, "cataract101", plan.result("own", video_id), config=config)
 
 
 def usable_videos(plan: Plan) -> list[tuple[str, Path]]:
