@@ -16,11 +16,12 @@ register()
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
 def main(composed: DictConfig) -> None:
     """Train; a user's error is one line on standard error and exit status 2."""
-    from ophclip.progress import shown
-    from ophclip.training.fit import train
-
     try:
         config = typed(composed, TrainConfig)
+        # Torch comes in only once the options stand.
+        from ophclip.progress import shown
+        from ophclip.training.fit import train
+
         with shown("train") as progress:
             result = train(config, progress)
     except (ValueError, OSError) as error:
