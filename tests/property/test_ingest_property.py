@@ -19,7 +19,6 @@ from ingest.speech import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, p
 from ingest.stage import uniform_frames
 from ingest.titles import from_text, structure, to_text
 
-
 unhurried = settings(deadline=None)
 
 

@@ -1,0 +1,229 @@
+"""A folder of videos becomes a corpus: once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filming import film, number_of, steady, tone
+
+from ingest.config import AsrConfig, IngestConfig, ShardsConfig
+from ingest.manifest import Manifest, State
+from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
+from ingest.records import Level, Sample
+from ingest.run import ingest
+from ingest.shards import ShardReader, decode_jpeg, write_staged
+from ingest.sources import SUFFIXES
+
+CONFIG = IngestConfig(workers=2, shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    (folder / "more").mkdir(parents=True)
+    film(folder / "b.mp4", steady(4.0), [(tone(4.0), 16_000)])
+    film(folder / "more" / "a.mkv", steady(3.0))
+    facts = {"title": "Trabeculectomy with mitomycin C", "license": "CC BY 4.0", "uploader": "U"}
+    (folder / "b.info.json").write_text(json.dumps(facts))
+    return folder
+
+
+def shard_bytes(corpus: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((corpus / SHARDS).iterdir())}
+
+
+def test_a_folder_becomes_a_corpus_and_a_second_run_does_nothing(source: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    messages: list[tuple[int, int, str]] = []
+    summary = ingest(source, corpus, CONFIG, lambda *message: messages.append(message))
+    assert (summary.videos, summary.processed, summary.done, summary.silent) == (2, 2, 2, 2)
+    assert messages[0] == (0, 2, "loading the recogniser")
+    assert (2, 2) in [message[:2] for message in messages]
+    reader = ShardReader(corpus)
+    reader.verify()
+    assert [entry.key for entry in reader.entries(Level.VIDEO)] == ["a", "b"]
+    sample = reader.read("b")
+    assert sample.text == "Trabeculectomy with mitomycin C; surgery: trabeculectomy; phase: antimetabolite application"
+    assert (sample.license, sample.source, sample.narrated) == ("CC BY 4.0", "b.mp4", False)
+    assert sample.frame_seconds == pytest.approx([0.5, 1.5, 2.5, 3.5])
+    assert [number_of(decode_jpeg(one)) for one in sample.jpegs] == [5, 15, 25, 35]
+    assert reader.read("a").text == ""
+    reader.close()
+    before = {path: path.stat().st_mtime_ns for path in (corpus / SHARDS).iterdir()}
+    again = ingest(source, corpus, CONFIG)
+    assert (again.processed, again.done) == (0, 2)
+    assert {path: path.stat().st_mtime_ns for path in (corpus / SHARDS).iterdir()} == before
+    assert list((corpus / "staging").iterdir()) == []
+
+
+def test_files_that_cannot_be_used_are_named_and_harm_no_other(source: Path, tmp_path: Path) -> None:
+    (source / "text.mp4").write_text("not a video\n" * 50)
+    (source / "nothing.mp4").write_bytes(b"")
+    whole = (source / "b.mp4").read_bytes()
+    (source / "headless.mp4").write_bytes(whole[: len(whole) // 2])
+    film(tmp_path / "long.mkv", steady(20.0), b_frames=0)
+    cut = (tmp_path / "long.mkv").read_bytes()
+    (source / "cut.mkv").write_bytes(cut[: int(len(cut) * 0.6)])
+    (source / "copy").mkdir()
+    shutil.copy(source / "b.mp4", source / "copy" / "b.mp4")
+    (source / "more" / "a.info.json").write_text("{")
+    summary = ingest(source, tmp_path / "corpus", CONFIG)
+    assert (summary.done, summary.rejected, summary.failed) == (3, 4, 0)
+    reports = {one.file: one for one in summary.reports}
+    refused = {file for file, one in reports.items() if one.state is State.REJECTED}
+    assert refused == {"text.mp4", "nothing.mp4", "headless.mp4", "copy/b.mp4"}
+    assert reports["copy/b.mp4"].reason == "the same bytes as b.mp4"
+    assert (
+        reports["text.mp4"].reason
+        == "not a readable video (Invalid data found when processing input): replace or remove this file"
+    )
+    assert reports["cut.mkv"].state is State.DONE
+    assert reports["cut.mkv"].reason.startswith("truncated: ")
+    assert reports["more/a.mkv"].reason.startswith("a.info.json is not readable as JSON")
+    assert all("\n" not in one.reason for one in summary.reports)
+    assert str(summary).count("\n") == len(summary.reports)
+    assert ingest(source, tmp_path / "corpus", CONFIG).processed == 0
+
+
+@pytest.mark.slow
+def test_new_and_changed_files_are_taken_up_to_the_same_bytes_as_a_fresh_run(source: Path, tmp_path: Path) -> None:
+    ingest(source, tmp_path / "corpus", CONFIG)
+    film(source / "c.mp4", steady(2.0))
+    film(source / "b.mp4", steady(5.0))
+    os.utime(source / "more" / "a.mkv")
+    summary = ingest(source, tmp_path / "corpus", CONFIG)
+    assert (summary.processed, summary.done) == (2, 3)
+    ingest(source, tmp_path / "fresh", CONFIG)
+    assert shard_bytes(tmp_path / "corpus") == shard_bytes(tmp_path / "fresh")
+    smaller = IngestConfig(workers=1, shards=ShardsConfig(fps=2.0, video_frames=2, short_side_px=48))
+    assert ingest(source, tmp_path / "corpus", smaller).processed == 3
+
+
+@pytest.mark.slow
+def test_a_failed_video_is_tried_again_when_asked(source: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    ingest(source, corpus, CONFIG)
+    with Manifest(corpus / "manifest.sqlite") as manifest:
+        (row,) = (row for row in manifest.videos() if row.video_id == "a")
+        manifest.finish(replace(row, state=State.FAILED, reason="the worker was ended by SIGSEGV"))
+    summary = ingest(source, corpus, CONFIG)
+    assert (summary.processed, summary.done, summary.failed) == (0, 1, 1)
+    assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["b"]
+    again = IngestConfig(workers=1, shards=CONFIG.shards, retry_failed=True)
+    assert ingest(source, corpus, again).done == 2
+    assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "b"]
+
+
+def test_what_cannot_begin_is_said_in_one_line(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"file/corpus: cannot be written \(Not a directory\): choose another"):
+        ingest(source, tmp_path / "file" / "corpus", CONFIG)
+    with pytest.raises(ValueError, match="no video files in it: expected files ending in " + SUFFIXES[0]):
+        ingest(tmp_path / "empty", tmp_path / "corpus", CONFIG)
+    missing = IngestConfig(workers=1, asr=AsrConfig(model="package:not-there-at-all/model"))
+    with pytest.raises(ValueError, match=r"asr\.model: .* not-there-at-all is not installed: install it"):
+        ingest(source, tmp_path / "corpus", missing)
+    assert ingest(source, tmp_path / "corpus", CONFIG).done == 2
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from ingest.config import IngestConfig, ShardsConfig
+from ingest.run import ingest
+
+if __name__ == "__main__":
+    shards = ShardsConfig(fps=2.0, video_frames=4, short_side_px=48)
+    config = IngestConfig(workers=2, shards=shards)
+    ingest(Path(sys.argv[1]), Path(sys.argv[2]), config, lambda *message: print(*message, flush=True))
+"""
+
+
+def run_and_kill(script: Path, source: Path, corpus: Path, after_messages: int) -> None:
+    """Run ingest in a process of its own and end it without warning once it has said so much."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, str(script), str(source), str(corpus)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+        assert process.stdout is not None
+        for _ in range(after_messages):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_messages", [1, 2, 5, 9, 11])
+def test_killed_at_any_moment_it_goes_on_to_the_same_shards(source: Path, tmp_path: Path, after_messages: int) -> None:
+    for number in range(6):
+        film(source / f"n{number}.mp4", steady(6.0, 25.0))
+    ingest(source, tmp_path / "whole", CONFIG)
+    script, corpus = tmp_path / "script.py", tmp_path / "corpus"
+    script.write_text(SCRIPT)
+    run_and_kill(script, source, corpus, after_messages)
+    summary = ingest(source, corpus, CONFIG)
+    assert summary.done == 8
+    assert summary.processed <= 9 - min(after_messages, 9)
+    assert shard_bytes(corpus) == shard_bytes(tmp_path / "whole")
+
+
+def test_a_second_ingest_of_one_corpus_waits_outside(source: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    with (corpus / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="another ingest is writing it"):
+            ingest(source, corpus, CONFIG)
+
+
+def staged_sample(video_id: str) -> Sample:
+    return Sample(
+        key=video_id,
+        level=Level.VIDEO,
+        video_id=video_id,
+        narrated=False,
+        start_seconds=0.0,
+        end_seconds=1.0,
+        text="",
+        frame_seconds=(0.0,),
+        jpegs=(b"picture",),
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "old moved", "both moved", "half written"])
+def test_an_exchange_of_shards_that_stops_half_way_is_finished(tmp_path: Path, moment: str) -> None:
+    recover(tmp_path)
+    write_staged(staged_path(tmp_path, "a"), [staged_sample("a")])
+    pack(tmp_path, ["a"], 10, lambda *_message: None)
+    first = shard_bytes(tmp_path)
+    write_staged(staged_path(tmp_path, "b"), [staged_sample("b")])
+    staged = staged_path(tmp_path, "b").read_bytes()
+    shutil.copytree(tmp_path / SHARDS, tmp_path / "kept")
+    pack(tmp_path, ["a", "b"], 10, lambda *_message: None)
+    second = shard_bytes(tmp_path)
+    assert second != first
+    staged_path(tmp_path, "b").write_bytes(staged)
+    if moment == "before":
+        (tmp_path / SHARDS).rename(tmp_path / NEW)
+        (tmp_path / "kept").rename(tmp_path / SHARDS)
+    elif moment == "old moved":
+        (tmp_path / SHARDS).rename(tmp_path / NEW)
+        (tmp_path / "kept").rename(tmp_path / OLD)
+    elif moment == "both moved":
+        (tmp_path / "kept").rename(tmp_path / OLD)
+    else:
+        (tmp_path / SHARDS).rename(tmp_path / NEW)
+        (tmp_path / NEW / "index.json").unlink()
+        (tmp_path / "kept").rename(tmp_path / OLD)
+    recover(tmp_path)
+    pack(tmp_path, ["a", "b"], 10, lambda *_message: None)
+    assert shard_bytes(tmp_path) == second
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "kept") == [SHARDS, "staging"]

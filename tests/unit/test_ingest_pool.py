@@ -1,0 +1,56 @@
+"""A task that takes its process down costs that task alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from ingest.pool import Crash, run_pool
+
+
+def build(offset: int) -> Callable[[int], tuple[int, int, str]]:
+    def work(task: int) -> tuple[int, int, str]:
+        if task == 3:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if task == 5:
+            raise OSError("disk\nfull")
+        return task + offset, os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+    return work
+
+
+def build_not() -> Callable[[int], int]:
+    raise ValueError("asr.model: nowhere to be found")
+
+
+def build_death() -> Callable[[int], int]:
+    os._exit(3)
+
+
+def test_each_task_has_its_own_fate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = dict(run_pool(partial(build, 10), list(range(8)), workers=2, tasks_per_worker=2, threads=3))
+    assert found.pop(3) == Crash("was ended by SIGSEGV")
+    assert found.pop(5) == Crash("broke on it: OSError: disk full")
+    assert {task: answer[0] for task, answer in found.items()} == {task: task + 10 for task in (0, 1, 2, 4, 6, 7)}
+    assert {answer[2] for answer in found.values()} == {"3"}
+    assert len({answer[1] for answer in found.values()}) >= 3, "a worn process is replaced"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_no_tasks_no_processes() -> None:
+    assert list(run_pool(build_death, [], workers=2, tasks_per_worker=1)) == []
+
+
+def test_what_cannot_be_built_is_said_once() -> None:
+    with pytest.raises(ValueError, match="nowhere to be found"):
+        list(run_pool(build_not, [1, 2, 3], workers=2, tasks_per_worker=1))
+
+
+def test_a_process_that_never_comes_up_is_no_endless_wait() -> None:
+    with pytest.raises(RuntimeError, match="ended with code 3 before it was ready"):
+        list(run_pool(build_death, [1], workers=1, tasks_per_worker=1))
