@@ -93,7 +93,8 @@ def decoded(packet: Any) -> tuple[list[Any], bool]:
 
 def frame_seconds(frame: Any, start: float) -> float | None:
     """Presentation second of a decoded picture or block of sound, None if it carries none."""
-    return None if frame.pts is None else float(frame.pts * frame.time_base) - start
+    second: float | None = frame.time
+    return None if second is None else second - start
 
 
 def claimed_seconds(stream: Any) -> float | None:

@@ -119,7 +119,9 @@ class _Run:
     def work(self, files: Sequence[SourceFile], rows: Mapping[str, VideoRow]) -> None:
         find_weights(self.config.asr)
         beside = {file.relative: read_metadata(file.metadata_path) for file in files}
-        tasks = [self._task(file, rows[file.relative].video_id, beside[file.relative][0]) for file in files]
+        # The longest first, so that no worker is left alone with one at the end.
+        largest_first = sorted(files, key=lambda file: -file.path.stat().st_size)
+        tasks = [self._task(file, rows[file.relative].video_id, beside[file.relative][0]) for file in largest_first]
         self.report(0, len(tasks), "loading the recogniser")
         for number, (task, outcome) in enumerate(self._outcomes(tasks), 1):
             _metadata, checksum, complaint = beside[task.source_relative]
