@@ -40,9 +40,14 @@ def frames_at(
     """
     if not len(seconds):
         raise ValueError(f"{path}: frames_at was asked for no second at all: give at least one")
-    if reader not in installed_readers():
-        raise ValueError(f"reader: {reader.value} is not installed; install it or choose reader=pyav")
+    require_reader(reader)
     return _READERS[reader](path, np.asarray(seconds, dtype=np.float64), short_side_px)
+
+
+def require_reader(reader: Reader) -> None:
+    """Raise ValueError in one line if this machine does not have `reader`."""
+    if reader not in installed_readers():
+        raise ValueError(f"reader: {reader.value} is not installed: install it or choose reader=pyav")
 
 
 def installed_readers() -> tuple[Reader, ...]:

@@ -20,6 +20,7 @@ from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
 from ingest.pack import pack, recover, staged_path
 from ingest.pool import Crash, run_pool
+from ingest.readers import require_reader
 from ingest.records import Metadata
 from ingest.register import register
 from ingest.sources import SourceFile, find_videos, read_metadata
@@ -118,6 +119,7 @@ class _Run:
 
     def work(self, files: Sequence[SourceFile], rows: Mapping[str, VideoRow]) -> None:
         find_weights(self.config.asr)
+        require_reader(self.config.reader)
         beside = {file.relative: read_metadata(file.metadata_path) for file in files}
         # The longest first, so that no worker is left alone with one at the end.
         largest_first = sorted(files, key=lambda file: -file.path.stat().st_size)

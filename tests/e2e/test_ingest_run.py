@@ -17,6 +17,7 @@ from filming import film, number_of, steady, tone
 
 from ingest.config import AsrConfig, IngestConfig, ShardsConfig
 from ingest.manifest import Manifest, State
+from ingest.media import Reader, installed_readers
 from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
 from ingest.records import Level, Sample
 from ingest.run import ingest
@@ -133,6 +134,10 @@ def test_what_cannot_begin_is_said_in_one_line(source: Path, tmp_path: Path) -> 
     missing = IngestConfig(workers=1, asr=AsrConfig(model="package:not-there-at-all/model"))
     with pytest.raises(ValueError, match=r"asr\.model: .* not-there-at-all is not installed: install it"):
         ingest(source, tmp_path / "corpus", missing)
+    absent = [reader for reader in Reader if reader not in installed_readers()]
+    for reader in absent:
+        with pytest.raises(ValueError, match=f"reader: {reader.value} is not installed: install it or choose"):
+            ingest(source, tmp_path / "corpus", replace(CONFIG, reader=reader))
     assert ingest(source, tmp_path / "corpus", CONFIG).done == 2
 
 
