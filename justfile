@@ -28,11 +28,12 @@ format:
     ruff check --fix .
     ruff format .
 
+# measurements against a peer in one run; each prints one line of JSON
+bench:
+    python benchmarks/loader.py
+
 # resolve the dependencies anew into requirements.lock
 lock:
     uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --generate-hashes \
         --no-emit-index-url --no-annotate --quiet -o requirements.lock
 
-# the pictures of docs/ from a fresh simulated world
-pictures out="/tmp/ophclip-pictures":
-    python -m ophclip.simulate.contact_sheet {{ out }} docs/contact_sheet.jpg

@@ -52,7 +52,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where everything goes; a second run redoes nothing.")] = Path("demo"),
 ) -> None:
     """Run the whole pipeline, ending in OUT/report.html."""
-    from ophclip.config import DemoConfig, compose
+    from ophclip.composing import compose
+    from ophclip.config import DemoConfig
     from ophclip.demo import run_demo
 
     given = [] if videos is None else [f"videos={_quoted(videos)}"]
@@ -105,7 +106,7 @@ def ingest(
     """Turn a folder of videos into transcripts, clips, titles and training shards."""
     from ingest.config import IngestConfig
     from ingest.run import ingest as run
-    from ophclip.config import compose
+    from ophclip.composing import compose
     from ophclip.progress import shown
 
     config = compose("ingest", overrides or [], IngestConfig)
@@ -119,7 +120,8 @@ def ingest(
 @app.command()
 def train(overrides: Overrides = None) -> None:
     """Train the dual encoder: `ophclip train +exp=ophvl data.root=CORPUS` (as `python -m ophclip.train`)."""
-    from ophclip.config import TrainConfig, compose
+    from ophclip.composing import compose
+    from ophclip.config import TrainConfig
     from ophclip.progress import shown
     from ophclip.training.fit import train as run
 
@@ -140,7 +142,8 @@ def index(
     videos: Annotated[Path | None, typer.Option(help="Folder of further videos, without a corpus.")] = None,
 ) -> None:
     """Index every window of every video, so that it can be searched."""
-    from ophclip.config import IndexConfig, compose
+    from ophclip.composing import compose
+    from ophclip.config import IndexConfig
     from ophclip.progress import shown
     from ophclip.search.build import build_index
 
@@ -205,7 +208,8 @@ def zeroshot(
     overrides: Overrides = None,
 ) -> None:
     """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
-    from ophclip.config import ZeroShotConfig, compose
+    from ophclip.composing import compose
+    from ophclip.config import ZeroShotConfig
     from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 

@@ -8,7 +8,8 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from ophclip.config import TrainConfig, config_folder, register, typed
+from ophclip.composing import config_folder, register, typed
+from ophclip.config import TrainConfig
 
 register()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.atomic import write_bytes, write_json
-from ophclip.config import IndexConfig, TrainConfig, ZeroShotConfig, compose
+from ophclip.composing import compose
+from ophclip.config import IndexConfig, TrainConfig, ZeroShotConfig
 from ophclip.demo.plan import MODELS, SITES, Plan
 from ophclip.progress import Progress
 

@@ -21,7 +21,8 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ophclip.config import ModelConfig, TowerKind, typed
+from ophclip.composing import typed
+from ophclip.config import ModelConfig, TowerKind
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer, text_folder
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.preprocess import Preprocess, build_preprocess

@@ -8,7 +8,8 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ophclip.config import TrainConfig, typed
+from ophclip.composing import typed
+from ophclip.config import TrainConfig
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.training.chance import derived_seed

@@ -11,6 +11,7 @@ LIGHT = (
     "ophclip",
     "ophclip.cli",
     "ophclip.config",
+    "ophclip.composing",
     "ingest.records",
     "ingest.config",
     "ingest.segment",

@@ -16,7 +16,7 @@ from ingest.run import ingest
 from ingest.segment import make_clips, sentences
 from ingest.shards import ShardReader
 from ingest.transcribe import Transcriber, build_transcriber, transcribe
-from ophclip.config import compose
+from ophclip.composing import compose
 
 SPOKEN = [
     (

@@ -16,7 +16,8 @@ import torch
 from painted_corpus import write_corpus
 
 import ophclip
-from ophclip.config import TrainConfig, compose
+from ophclip.composing import compose
+from ophclip.config import TrainConfig
 from ophclip.training.fit import TrainResult, train
 
 SMALL = (

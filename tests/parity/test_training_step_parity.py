@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from ingest.records import Level, Sample
 from ingest.shards import ShardWriter, encode_jpeg
-from ophclip.config import TrainConfig, compose
+from ophclip.composing import compose
+from ophclip.config import TrainConfig
 from ophclip.data.batch import ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
 from ophclip.models.dual_encoder import build_model

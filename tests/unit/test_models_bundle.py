@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import ophclip
-from ophclip.config import ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig, compose
+from ophclip.composing import compose
+from ophclip.config import ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.models.bundle import load_bundle, save_bundle

@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ophclip.config import ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig, compose
+from ophclip.composing import compose
+from ophclip.config import ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.models.architectures import TINY
 from ophclip.models.dual_encoder import DualEncoder, build_model
