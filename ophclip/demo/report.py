@@ -122,11 +122,20 @@ def simulated_phases(plan: Plan) -> PhaseSection:
             "Frames of held-out videos are compared with sentences about each phase, written for the public datasets "
             "and not for this world. Protocol video_macro_v1: one frame a second, no smoothing, macro over the phases "
             "present in each video, mean over videos; instruments by instrument_video_map. Brackets: 95 % interval, "
-            "bootstrap over videos."
+            f"bootstrap over videos. {_loss_at_b(plan)}"
         ),
         table=Table(headings=("held-out videos", "trained", "untrained", "chance"), rows=tuple(rows)),
         pictures=tuple(strip for site in SITES for strip in _site_pictures(plan, site)),
     )
+
+
+def _loss_at_b(plan: Plan) -> str:
+    """What the other site costs, in the two headline figures."""
+    lost = []
+    for kind, key, name in (("cataract101", "f1", "phase F1"), ("presence-table", "mean_average_precision", "mAP")):
+        at_a, at_b = (result(plan, site, "trained", kind)["summary"][key]["mean"] for site in SITES)
+        lost.append(f"{name} goes from {at_a:.3f} to {at_b:.3f} ({at_b - at_a:+.3f})")
+    return f"From site A, where it was trained, to site B: {' and '.join(lost)}."
 
 
 def _site_rows(plan: Plan, site: str) -> list[tuple[str, str, str, str]]:
@@ -188,7 +197,8 @@ def _search(plan: Plan, searches: dict[str, Any]) -> SearchSection:
     queries = []
     for name, found in searches.items():
         for query in found["queries"]:
-            score = f"site {name}, {query['right']} of {len(query['hits'])} right" if plan.simulated else ""
+            right = sum(hit["right"] is True for hit in query["hits"])
+            score = f"site {name}, {right} of {len(query['hits'])} right" if plan.simulated else ""
             hits = tuple(_hit_view(plan, hit) for hit in query["hits"])
             queries.append(QueryView(text=query["text"], score=score, hits=hits))
     return SearchSection(lead=lead, queries=tuple(queries))
