@@ -145,8 +145,8 @@ def image_address(data: bytes) -> str:
 
 def clock(seconds: float) -> str:
     """Minutes and seconds with a tenth: 75.25 is `1:15.2`."""
-    minutes, rest = divmod(max(seconds, 0.0), 60)
-    return f"{int(minutes)}:{rest:04.1f}"
+    minutes, tenths = divmod(round(max(seconds, 0.0) * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def write_page(page: Page, path: Path) -> None:
