@@ -36,22 +36,22 @@ def test_the_probe_sees_torch_where_it_is() -> None:
 
 
 HELP = """
-import sys, time
+import sys
 sys.argv = ["ophclip", *sys.argv[1:], "--help"]
 from ophclip import cli
 try:
     cli.app()
 except SystemExit:
     pass
-assert "torch" not in sys.modules, "help loads torch"
-assert time.process_time() < 0.5, f"help took {time.process_time():.2f} s of CPU"
+heavy = {"torch", "numpy", "hydra", "omegaconf", "av", "cv2", "faiss", "matplotlib", "rich"} & set(sys.modules)
+assert not heavy, f"help loads {sorted(heavy)}"
 """
 
 
 @pytest.mark.parametrize(
     "command", ["", "demo", "simulate", "ingest", "train", "index", "zeroshot", "search", "bundle", "doctor"]
 )
-def test_help_of_every_command_is_quick_and_torch_free(command: str) -> None:
+def test_help_of_every_command_loads_nothing_heavy(command: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", HELP, *([command] if command else [])], capture_output=True, text=True, check=False
     )
@@ -59,8 +59,8 @@ def test_help_of_every_command_is_quick_and_torch_free(command: str) -> None:
     assert "Usage:" in run.stdout
 
 
-def test_import_of_the_package_is_quick() -> None:
-    code = "import time; import ophclip; import sys; sys.exit(time.process_time() > 0.5)"
+def test_the_package_itself_loads_nothing_but_the_standard_library() -> None:
+    code = "import sys; import ophclip; sys.exit(bool({'torch', 'numpy', 'omegaconf'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
