@@ -123,9 +123,10 @@ def train(overrides: Overrides = None) -> None:
     from ophclip.composing import compose
     from ophclip.config import TrainConfig
     from ophclip.progress import shown
-    from ophclip.training.fit import train as run
 
     config = compose("train", overrides or [], TrainConfig)
+    from ophclip.training.fit import train as run  # after the options: a misspelled one should not wait for torch
+
     with shown("train") as progress:
         result = run(config, progress)
     typer.echo(f"{result.steps} steps in {result.seconds:.0f} s; bundle: {result.bundle}; losses: {result.metrics}")
@@ -210,18 +211,21 @@ def zeroshot(
     """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
-    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 
     config = compose("zeroshot", overrides or [], ZeroShotConfig)
     if (video is None) == (dataset is None):
         raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
+    if dataset is not None and root is None:
+        raise ValueError(f"zeroshot --dataset {dataset.value}: give --root, the dataset's folder")
+    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
+
     if video is not None:
         zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
         typer.echo(out / "ribbon.png")
         return
-    if dataset is None or root is None:
-        raise ValueError(f"zeroshot --dataset {dataset.value if dataset else ''}: give --root, the dataset's folder")
+    assert dataset is not None
+    assert root is not None
     with shown("zero-shot") as progress:
         kind = DatasetKind(dataset.value)
         result = zeroshot_dataset(

@@ -394,3 +394,7 @@ class DemoConfig:
     """Overrides of `conf/index.yaml`."""
     queries: list[str] = field(default_factory=list)
     """Instrument searches shown in the report, scored where the truth is known."""
+
+    def __post_init__(self) -> None:
+        if min(self.narrated, self.silent, self.held_out - 1) < 1:
+            raise ValueError("narrated, silent, held_out: expected at least 1, 1 and 2 (cataract surgery and another)")

@@ -108,9 +108,11 @@ def _cards(plan: Plan, searches: dict[str, Any]) -> tuple[Card, ...]:
 
 
 def figure(estimate: dict[str, Any]) -> str:
-    """A figure with its 95 % interval."""
+    """A figure with its 95 % interval, which needs more than one video."""
     if estimate["mean"] is None:
         return "not defined"
+    if estimate["low"] is None:
+        return f"{estimate['mean']:.3f} (one video)"
     return f"{estimate['mean']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
