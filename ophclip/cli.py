@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from enum import Enum
 from pathlib import Path
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
-    epilog="Every command takes KEY=VALUE overrides of its file in conf/ after its own options.",
+    epilog="demo, ingest, train, index and zeroshot take KEY=VALUE overrides of their files in conf/.",
 )
 
 Overrides = Annotated[
@@ -31,11 +32,21 @@ def main() -> None:
     """Run the command; a user's error is one line on standard error and exit status 2."""
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, sqlite3.DatabaseError) as error:
         if os.environ.get("OPHCLIP_DEBUG"):
             raise
-        typer.echo(f"ophclip: {error}", err=True)
+        typer.echo(f"ophclip: {_told(error)}", err=True)
         sys.exit(2)
+
+
+def _told(error: Exception) -> str:
+    """One line; what the system and SQLite say gets its remedy here."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; give another path, or make this one readable and writable"
+    if isinstance(error, sqlite3.DatabaseError):
+        return f"a database is damaged ({text}); make the index or corpus anew, or restore it"
+    return text
 
 
 @app.callback(invoke_without_command=True)
@@ -94,7 +105,7 @@ def simulate(
     )
     with shown("simulate") as progress:
         world = run(config, progress)
-    typer.echo(world)
+    typer.echo(f"{world.out}: {world.narrated} narrated, {world.silent} silent, {world.held_out} held-out videos")
 
 
 @app.command()
@@ -148,7 +159,9 @@ def index(
     from ophclip.progress import shown
     from ophclip.search.build import build_index
 
-    overrides = [word for word in rest or [] if "=" in word and not Path(word).exists()]
+    overrides = [
+        word for word in rest or [] if "=" in word and "/" not in word.split("=")[0] and not Path(word).exists()
+    ]
     folders = [Path(word) for word in rest or [] if word not in overrides]
     if len(folders) > 1:
         raise ValueError(f"index: one CORPUS expected, {len(folders)} given: {', '.join(map(str, folders))}")

@@ -54,12 +54,7 @@ def save_bundle(folder: Path, model: DualEncoder, config: ModelConfig, card: Map
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
     """
-    if (
-        folder.exists()
-        and any(folder.iterdir() if folder.is_dir() else [folder])
-        and not (folder / CONFIG_NAME).is_file()
-    ):
-        raise ValueError(f"{folder}: exists and is no bundle; give another folder or remove it")
+    _refuse_other_content(folder)
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -70,9 +65,31 @@ def save_bundle(folder: Path, model: DualEncoder, config: ModelConfig, card: Map
     described = {"format_version": FORMAT_VERSION, "weights_sha256": digest, "model": _portable(config)}
     (draft / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     (draft / CARD_NAME).write_text(_card_text(config, card, digest), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    _swap(draft, folder)
     return digest
+
+
+def _refuse_other_content(folder: Path) -> None:
+    """Only an empty folder or a bundle with nothing beside its own files may be replaced."""
+    if not folder.exists():
+        return
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
+    strange = sorted(found - {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, TEXT_FOLDER})
+    if strange or not folder.is_dir():
+        held = (strange or [folder.name])[0]
+        raise ValueError(f"{folder}: exists and is no bundle (there is {held}); give another folder")
+    if found:
+        _read_config(folder)
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    """Put `draft` in the place of `folder`; what stood there goes only when the new one is in place."""
+    aside = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(aside)
+    draft.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loaded:
@@ -93,7 +110,12 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loade
         )
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, pretrained=False)
-    model.load_state_dict(read_tensors(folder / WEIGHTS_NAME), strict=True)
+    try:
+        model.load_state_dict(read_tensors(folder / WEIGHTS_NAME), strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder / CONFIG_NAME}: describes another model than the weights beside it; {_REMEDY}"
+        ) from error
     return Loaded(
         model=model.to(device).eval(),
         preprocess=build_preprocess(config.visual),
@@ -120,6 +142,8 @@ def _write_text_folder(folder: Path, config: ModelConfig) -> None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; expected a bundle, which training writes to OUT/bundle")
     if not path.is_file():
         raise ValueError(f"{folder}: no {CONFIG_NAME} here, so this is no bundle; training writes one to OUT/bundle")
     try:

@@ -26,7 +26,9 @@ _FIRST_FETCH = 200
 class SearchIndex:
     """Windows and whole videos of an index folder, read-only. The bundle is loaded when a query first needs it."""
 
-    def __init__(self, folder: Path, bundle: Path | Loaded | None = None) -> None:
+    def __init__(self, folder: Path | str, bundle: Path | str | Loaded | None = None) -> None:
+        folder = Path(folder)
+        bundle = Path(bundle) if isinstance(bundle, str) else bundle
         self.folder = folder
         self._catalogue = Catalogue.open(folder / CATALOGUE_NAME)
         self._videos = self._catalogue.videos()
@@ -82,8 +84,8 @@ class SearchIndex:
         self,
         *,
         text: str | None = None,
-        image: Path | NDArray[np.uint8] | None = None,
-        video: Path | None = None,
+        image: Path | str | NDArray[np.uint8] | None = None,
+        video: Path | str | None = None,
         vector: NDArray[Any] | None = None,
         k: int = 5,
         min_score: float | None = None,
@@ -145,13 +147,13 @@ class SearchIndex:
     def _of_text(self, text: str) -> NDArray[Any]:
         return text_vector(self.loaded, text)
 
-    def _of_image(self, image: Path | NDArray[np.uint8]) -> NDArray[Any]:
-        pixels_hwc = _picture(image) if isinstance(image, Path) else image
+    def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
+        pixels_hwc = _picture(Path(image)) if isinstance(image, (Path, str)) else image
         return np.asarray(embed_frames(self.loaded.model, self.loaded.preprocess, [pixels_hwc])[0])
 
-    def _of_video(self, video: Path) -> NDArray[Any]:
+    def _of_video(self, video: Path | str) -> NDArray[Any]:
         fps = float(self._catalogue.about["fps"])
-        return np.asarray(embed_video(self.loaded, video, fps=fps, batch_frames=64).vectors_td.mean(axis=0))
+        return np.asarray(embed_video(self.loaded, Path(video), fps=fps, batch_frames=64).vectors_td.mean(axis=0))
 
     def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
         return vector
@@ -202,7 +204,7 @@ class SearchIndex:
         return own[len(own) // 2]
 
 
-def open_index(folder: Path, bundle: Path | Loaded | None = None) -> SearchIndex:
+def open_index(folder: Path | str, bundle: Path | str | Loaded | None = None) -> SearchIndex:
     """Open an index for searching; `bundle` only if the one that made it lies elsewhere now.
 
     Raises:

@@ -36,7 +36,7 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
         ValueError: neither is given, one is not there, or together they hold no video.
     """
     if corpus is None and videos is None:
-        raise ValueError("index: nothing to index; give --corpus CORPUS, --videos FOLDER, or both")
+        raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
     found = [] if corpus is None else _of_corpus(corpus)
     failed: list[tuple[Path, str]] = []
     if videos is not None:
