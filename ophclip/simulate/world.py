@@ -6,13 +6,14 @@ import hashlib
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
+from ophclip.progress import Progress
 from ophclip.simulate.casebook import Case, Role, case_json, casebook, info_json
 from ophclip.simulate.config import SimulateConfig, Site, identity
 from ophclip.simulate.draw import stream
@@ -24,8 +25,6 @@ from ophclip.simulate.video import TICKS_PER_SECOND, Samples, write_video
 
 VERSION = 1
 WORK = ".work"
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -15,10 +15,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from ophclip.data.sampler import level_at
+from ophclip.progress import Progress
 from ophclip.training.checkpoints import Checkpoint, write_checkpoint
 from ophclip.training.module import TrainingModule
 
-Progress: TypeAlias = Callable[[int, int, str], None]
 COLUMNS = (
     "step",
     "level",

@@ -23,7 +23,8 @@ from ophclip.config import Precision, TrainConfig, TrainerConfig
 from ophclip.data.module import CorpusDataModule, open_corpus
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import build_model
-from ophclip.training.callbacks import Checkpointing, Progress, Recorder, read_losses
+from ophclip.progress import Progress
+from ophclip.training.callbacks import Checkpointing, Recorder, read_losses
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.module import TrainingModule
