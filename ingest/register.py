@@ -12,7 +12,7 @@ from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.pack import packed_ids, staged_path
 from ingest.shards import sha256_of
-from ingest.sources import SourceFile, assign_ids, read_metadata
+from ingest.sources.folder import SourceFile, assign_ids, read_metadata
 
 
 def recipe_of(config: IngestConfig) -> str:

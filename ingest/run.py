@@ -18,14 +18,14 @@ from pathlib import Path
 
 from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.media.readers import require_reader
 from ingest.pack import pack, recover, staged_path
 from ingest.pool import Crash, run_pool
-from ingest.readers import require_reader
 from ingest.records import Metadata
 from ingest.register import register
-from ingest.sources import SourceFile, find_videos, read_metadata
+from ingest.sources.folder import SourceFile, find_videos, read_metadata
+from ingest.speech.transcribe import find_weights
 from ingest.stage import Result, Task, VideoStage
-from ingest.transcribe import find_weights
 
 Progress = Callable[[int, int, str], None]
 

@@ -12,14 +12,14 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.clean import Cleaned, clean, is_narrated
 from ingest.config import IngestConfig, ShardsConfig
 from ingest.media import Scan, scan
 from ingest.records import Clip, Level, Metadata, Probe, Rejection, Sample, Transcript
-from ingest.segment import make_clips, sentences
 from ingest.shards import encode_jpeg, sha256_of, write_staged
-from ingest.titles import StructuredTitle, structure, to_text
-from ingest.transcribe import Transcriber, build_transcriber, transcribe
+from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
+from ingest.text.clean import Cleaned, clean, is_narrated
+from ingest.text.segment import make_clips, sentences
+from ingest.text.titles import StructuredTitle, structure, to_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,9 +14,9 @@ LIGHT = (
     "ophclip.composing",
     "ingest.records",
     "ingest.config",
-    "ingest.segment",
-    "ingest.clean",
-    "ingest.titles",
+    "ingest.text.segment",
+    "ingest.text.clean",
+    "ingest.text.titles",
     "ingest.weights",
 )
 PROBE = "import sys, importlib; importlib.import_module(sys.argv[1]); sys.exit('torch' in sys.modules)"

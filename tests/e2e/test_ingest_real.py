@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.clean import Cleaned, clean, doubt, normalised
 from ingest.config import AsrConfig, IngestConfig, VadConfig
 from ingest.manifest import Manifest
 from ingest.media import probe, read_audio
 from ingest.records import Level, Segment, Transcript
 from ingest.run import ingest
-from ingest.segment import make_clips, sentences
 from ingest.shards import ShardReader
-from ingest.transcribe import Transcriber, build_transcriber, transcribe
+from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
+from ingest.text.clean import Cleaned, clean, doubt, normalised
+from ingest.text.segment import make_clips, sentences
 from ophclip.composing import compose
 
 SPOKEN = [

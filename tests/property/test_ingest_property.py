@@ -10,14 +10,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.clean import clean, longest_loop
 from ingest.config import GatesConfig, SegmentConfig
 from ingest.records import Level, Metadata, Sample, Segment, Word
-from ingest.segment import make_clips, sentences
 from ingest.shards import ShardReader, ShardWriter, pack_jpegs, read_tar, unpack_jpegs, write_staged
-from ingest.speech import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, pack_windows
+from ingest.speech.voice import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, pack_windows
 from ingest.stage import uniform_frames
-from ingest.titles import from_text, structure, to_text
+from ingest.text.clean import clean, longest_loop
+from ingest.text.segment import make_clips, sentences
+from ingest.text.titles import from_text, structure, to_text
 
 unhurried = settings(deadline=None)
 

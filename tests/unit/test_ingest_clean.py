@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.clean import clean, doubt, echoes, is_narrated, longest_loop, normalised
 from ingest.config import GatesConfig
 from ingest.records import Segment
-from ingest.segment import compression_ratio
+from ingest.text.clean import clean, doubt, echoes, is_narrated, longest_loop, normalised
+from ingest.text.segment import compression_ratio
 
 GATES = GatesConfig()
 

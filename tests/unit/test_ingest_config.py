@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.config import AsrConfig, GatesConfig, IngestConfig, SegmentConfig, ShardsConfig, VadConfig
-from ingest.transcribe import build_transcriber, find_weights
+from ingest.speech.transcribe import build_transcriber, find_weights
 from ingest.weights import resolve_weights
 
 

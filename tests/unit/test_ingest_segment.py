@@ -6,7 +6,7 @@ import pytest
 
 from ingest.config import SegmentConfig
 from ingest.records import Segment, Word
-from ingest.segment import compression_ratio, make_clips, sentences, split_long
+from ingest.text.segment import compression_ratio, make_clips, sentences, split_long
 
 CONFIG = SegmentConfig()
 

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.records import Metadata
 from ingest.shards import sha256_of
-from ingest.sources import assign_ids, find_videos, plain_id, read_metadata
+from ingest.sources.folder import assign_ids, find_videos, plain_id, read_metadata
 
 
 def put(folder: Path, *names: str) -> None:

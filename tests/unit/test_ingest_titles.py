@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.records import Metadata
-from ingest.titles import clean_title, from_text, structure, to_text
+from ingest.text.titles import clean_title, from_text, structure, to_text
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import AsrConfig, Engine, VadConfig
-from ingest.engines import FasterWhisper, Heard, OpenAIWhisper
 from ingest.records import SAMPLE_RATE_HZ, Segment, Transcript
-from ingest.speech import Window, find_speech, pack_windows
+from ingest.speech.engines import FasterWhisper, Heard, OpenAIWhisper
+from ingest.speech.voice import Window, find_speech, pack_windows
 from ingest.weights import PACKAGE_PREFIX, resolve_weights
 
 

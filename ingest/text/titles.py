@@ -55,7 +55,7 @@ class _Terms:
 
 @lru_cache(maxsize=1)
 def _terms() -> _Terms:
-    listed = yaml.safe_load((resources.files("ingest") / "surgical_terms.yaml").read_text(encoding="utf-8"))
+    listed = yaml.safe_load((resources.files("ingest.text") / "surgical_terms.yaml").read_text(encoding="utf-8"))
     names = {
         writing: (kind, name)
         for kind in _KINDS

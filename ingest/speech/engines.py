@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ingest.config import AsrConfig
 from ingest.records import SAMPLE_RATE_HZ, Word
-from ingest.speech import WINDOW_SECONDS
+from ingest.speech.voice import WINDOW_SECONDS
 
 PROMPT_TOKENS = 223
 """What Whisper has room for before its own text: half its 448 places, less one."""

@@ -149,7 +149,7 @@ def _spread(before: list[Word], timeless: Sequence[Word], first_second: float, a
     # Words are short: in a long pause they stay with the one before them.
     after = min(after, begin + 0.5 * len(group))
     letters = np.cumsum([0, *(1 + len(word.text) for word in group)])
-    edges = begin + (after - begin) * letters / letters[-1]
+    edges = np.minimum(begin + (after - begin) * letters / letters[-1], after)
     return [
         replace(
             word,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import Reader
-from ingest.container import (
+from ingest.media.container import (
     CLOCK_TOLERANCE_SECONDS,
     decoded,
     frame_seconds,

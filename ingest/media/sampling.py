@@ -9,7 +9,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from ingest.container import CLOCK_TOLERANCE_SECONDS, frame_seconds
+from ingest.media.container import CLOCK_TOLERANCE_SECONDS, frame_seconds
 from ingest.records import SAMPLE_RATE_HZ
 
 _GAP_SECONDS = 0.1

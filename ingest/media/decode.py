@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import Reader
-from ingest.container import (
+from ingest.media.container import (
     CLOCK_TOLERANCE_SECONDS,
     audio_place,
     audio_stream,
@@ -28,15 +28,12 @@ from ingest.container import (
     mean_fps,
     opened,
     pin_threads,
-    probe,
     start_seconds,
     video_stream,
 )
-from ingest.readers import frames_at, installed_readers, to_pixels
+from ingest.media.readers import frames_at, to_pixels
+from ingest.media.sampling import GridSampler, PictureClock, SoundTrack
 from ingest.records import Probe
-from ingest.sampling import GridSampler, PictureClock, SoundTrack
-
-__all__ = ["Reader", "Scan", "frames_at", "installed_readers", "probe", "read_audio", "scan"]
 
 _READER_BLOCK = 256
 """Frames fetched at once from a reader that is not read in one pass."""

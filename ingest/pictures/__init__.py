@@ -1,0 +1,1 @@
+"""What the pictures show: whether it is surgery, whether it was seen before, whether it names a patient."""

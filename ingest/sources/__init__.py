@@ -1,0 +1,1 @@
+"""Where videos come from: a folder, a list, a bucket, addresses."""

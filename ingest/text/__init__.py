@@ -1,0 +1,1 @@
+"""From words to sentences that are believed, clips and titles."""
