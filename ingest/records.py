@@ -128,3 +128,39 @@ class Sample:
     license: str = ""
     source: str = ""
     """Path of the source video relative to the ingested folder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """A named span of a video, from its metadata or its container: text of the phase level."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """A change to recognised words: what stood there, what stands there now, and why."""
+
+    start_seconds: float
+    end_seconds: float
+    before: str
+    after: str
+    reason: str
+    """The gates that it passed, with their figures."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """Where an attribute of a title was found."""
+
+    attribute: str
+    """`procedure`, `technique`, `eye_condition`, `instruments`, `medications`, `objective` or `phases`."""
+    value: str
+    origin: str
+    """`title`, `description`, `chapter`, `narration` or `model`."""
+    quote: str
+    """The words it was read from."""
+    start_seconds: float | None = None
+    """When they were said; None for text that is not spoken."""

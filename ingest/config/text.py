@@ -1,0 +1,61 @@
+"""Options of everything that reads: gates, terms, sentences, clips, titles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingest.config.checks import require
+
+
+@dataclass(kw_only=True, slots=True)
+class GatesConfig:
+    """What makes recognised text untrustworthy, and a video silent."""
+
+    max_no_speech_probability: float = 0.6
+    """Refused above it if the words are also unlikely. Default: Whisper's."""
+    min_mean_log_probability: float = -1.0
+    """How likely the words must be on average. Default: Whisper's."""
+    max_compression_ratio: float = 2.4
+    """Text that compresses better than this repeats itself. Default: Whisper's."""
+    max_repeats: int = 3
+    """The same phrase of one to four words may follow itself so many times."""
+    min_speech_share: float = 0.02
+    """A video with less accepted speech than this share of its length is silent."""
+    min_words_per_minute: float = 5.0
+    """A video with fewer accepted words per minute is silent."""
+
+    def __post_init__(self) -> None:
+        probability, share = self.max_no_speech_probability, self.min_speech_share
+        require(0.0 <= probability <= 1.0, "gates.max_no_speech_probability", probability, "0 to 1")
+        require(0.0 <= share <= 1.0, "gates.min_speech_share", share, "a share from 0 to 1")
+        require(self.max_repeats >= 1, "gates.max_repeats", self.max_repeats, "at least 1")
+        require(
+            self.max_compression_ratio > 0, "gates.max_compression_ratio", self.max_compression_ratio, "more than 0"
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class SegmentConfig:
+    """How words become sentences and sentences become clips."""
+
+    min_clip_seconds: float = 1.5
+    """A shorter sentence joins its neighbour, if that stays within the longest clip."""
+    max_clip_seconds: float = 20.0
+    """A longer sentence is split at its widest pauses."""
+    max_pause_seconds: float = 1.5
+    """A longer pause ends a sentence, whatever the punctuation says."""
+    pad_seconds: float = 0.1
+    """Clips reach so far past the speech on either side, but never into a neighbour."""
+
+    def __post_init__(self) -> None:
+        require(self.min_clip_seconds >= 0.0, "segment.min_clip_seconds", self.min_clip_seconds, "0 or more seconds")
+        require(
+            self.max_clip_seconds > self.min_clip_seconds,
+            "segment.max_clip_seconds",
+            self.max_clip_seconds,
+            f"more than segment.min_clip_seconds ({self.min_clip_seconds})",
+        )
+        require(
+            self.max_pause_seconds > 0.0, "segment.max_pause_seconds", self.max_pause_seconds, "more than 0 seconds"
+        )
+        require(self.pad_seconds >= 0.0, "segment.pad_seconds", self.pad_seconds, "0 or more seconds")
