@@ -78,8 +78,17 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """A named span of a video, from its metadata or its container: text of the phase level."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
-    """What came beside the video (yt-dlp's `NAME.info.json`), empty strings where nothing did."""
+    """What is said of a video by a list or the `NAME.info.json` beside it, empty strings where nothing is."""
 
     title: str = ""
     description: str = ""
@@ -87,6 +96,11 @@ class Metadata:
     license: str = ""
     upload_date: str = ""
     webpage_url: str = ""
+    consent: str = ""
+    """Under which consent the video may be used, in the source's own words."""
+    split: str = ""
+    """The part of the data that the source puts it in, such as `train` or `test`."""
+    chapters: tuple[Chapter, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,15 +142,6 @@ class Sample:
     license: str = ""
     source: str = ""
     """Path of the source video relative to the ingested folder."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chapter:
-    """A named span of a video, from its metadata or its container: text of the phase level."""
-
-    start_seconds: float
-    end_seconds: float
-    title: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

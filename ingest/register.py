@@ -11,8 +11,7 @@ from pathlib import Path
 from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.pack import packed_ids, staged_path
-from ingest.shards import sha256_of
-from ingest.sources.folder import SourceFile, assign_ids, read_metadata
+from ingest.sources import SourceFile, assign_ids, content_sha256, read_metadata
 
 
 def recipe_of(config: IngestConfig) -> str:
@@ -33,14 +32,14 @@ def register(
     known = {row.source_relative: row for row in manifest.videos()}
     recipe, packed = recipe_of(config), packed_ids(corpus)
     new = [file for file in files if file.relative not in known]
-    ids, duplicates = assign_ids(new, [row.video_id for row in known.values()], sha256_of)
+    ids, duplicates = assign_ids(new, [row.video_id for row in known.values()], content_sha256)
     rows: dict[str, VideoRow] = {}
     for file in files:
         row = known.get(file.relative)
         if row is None:
             row = VideoRow(
                 video_id=ids[file.relative],
-                path=str(file.path.absolute()),
+                path=file.location,
                 source_relative=file.relative,
                 sha256="",
                 stamp=file.stamp,
@@ -57,7 +56,7 @@ def register(
 
 
 def _looked_at_again(row: VideoRow, file: SourceFile, recipe: str, *, there: bool, retry_failed: bool) -> VideoRow:
-    fresh = replace(row, path=str(file.path.absolute()), stamp=file.stamp)
+    fresh = replace(row, path=file.location, stamp=file.stamp)
     pending = replace(fresh, state=State.PENDING, recipe=recipe)
     if row.state is State.PENDING or (row.state is State.DONE and (row.recipe != recipe or not there)):
         return pending
@@ -65,5 +64,5 @@ def _looked_at_again(row: VideoRow, file: SourceFile, recipe: str, *, there: boo
         return pending
     if row.stamp == file.stamp:
         return fresh
-    same = row.sha256 == sha256_of(file.path) and row.metadata_sha256 == read_metadata(file.metadata_path)[1]
+    same = row.sha256 == content_sha256(file) and row.metadata_sha256 == read_metadata(file)[1]
     return fresh if same else pending

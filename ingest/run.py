@@ -23,7 +23,7 @@ from ingest.pack import pack, recover, staged_path
 from ingest.pool import Crash, run_pool
 from ingest.records import Metadata
 from ingest.register import register
-from ingest.sources.folder import SourceFile, find_videos, read_metadata
+from ingest.sources import SourceFile, find_videos, read_metadata
 from ingest.speech.transcribe import find_weights
 from ingest.stage import Result, Task, VideoStage
 
@@ -75,7 +75,7 @@ def ingest(source: Path, corpus: Path, config: IngestConfig, progress: Progress 
     """
     began = time.perf_counter()
     report = progress or _quiet
-    files = find_videos(source)
+    files = find_videos(str(source))
     with _writable(corpus), Manifest(corpus / MANIFEST_NAME) as manifest:
         recover(corpus)
         rows = register(files, manifest, corpus, config)
@@ -120,9 +120,9 @@ class _Run:
     def work(self, files: Sequence[SourceFile], rows: Mapping[str, VideoRow]) -> None:
         find_weights(self.config.asr)
         require_reader(self.config.reader)
-        beside = {file.relative: read_metadata(file.metadata_path) for file in files}
+        beside = {file.relative: read_metadata(file) for file in files}
         # The longest first, so that no worker is left alone with one at the end.
-        largest_first = sorted(files, key=lambda file: -file.path.stat().st_size)
+        largest_first = sorted(files, key=lambda file: -file.size_bytes)
         tasks = [self._task(file, rows[file.relative].video_id, beside[file.relative][0]) for file in largest_first]
         self.report(0, len(tasks), "loading the recogniser")
         for number, (task, outcome) in enumerate(self._outcomes(tasks), 1):
@@ -132,7 +132,9 @@ class _Run:
 
     def _task(self, file: SourceFile, video_id: str, metadata: Metadata) -> Task:
         staged = staged_path(self.corpus, video_id)
-        return Task(video_id=video_id, path=file.path, source_relative=file.relative, metadata=metadata, staged=staged)
+        return Task(
+            video_id=video_id, path=Path(file.location), source_relative=file.relative, metadata=metadata, staged=staged
+        )
 
     def _outcomes(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Crash]]:
         threads = self.config.asr.threads

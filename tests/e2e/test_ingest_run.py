@@ -22,7 +22,7 @@ from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
 from ingest.records import Level, Sample
 from ingest.run import ingest
 from ingest.shards import ShardReader, decode_jpeg, write_staged
-from ingest.sources.folder import SUFFIXES
+from ingest.sources.source_file import SUFFIXES
 
 CONFIG = IngestConfig(workers=2, shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48))
 
