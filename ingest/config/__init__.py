@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from ingest.config.checks import require
 from ingest.config.pictures import Reader, ShardsConfig
 from ingest.config.speech import AsrConfig, Engine, VadConfig
-from ingest.config.text import GatesConfig, SegmentConfig
+from ingest.config.text import CorrectConfig, GatesConfig, SegmentConfig
 
-__all__ = ["AsrConfig", "Engine", "GatesConfig", "IngestConfig", "Reader", "SegmentConfig", "ShardsConfig", "VadConfig"]
+__all__ = [
+    "AsrConfig",
+    "CorrectConfig",
+    "Engine",
+    "GatesConfig",
+    "IngestConfig",
+    "Reader",
+    "SegmentConfig",
+    "ShardsConfig",
+    "VadConfig",
+]
 
 
 @dataclass(kw_only=True, slots=True)

@@ -91,3 +91,45 @@ class FilterConfig:
         inverse = self.inverse_regularisation
         require(inverse > 0.0, "filter.inverse_regularisation", inverse, "more than 0")
         require(self.batch_size >= 1, "filter.batch_size", self.batch_size, "at least 1")
+
+
+class CorrectConfig:
+    """When misheard words are replaced by a term of the lexicon.
+
+    Defaults: chosen on the sentences of `benchmarks/spoken/development.yaml`.
+    """
+
+    enabled: bool = True
+    max_words: int = 5
+    """Longest span of words that may stand for one term."""
+    min_letters: int = 4
+    """Shorter spans are left alone."""
+    min_phonetic: float = 0.75
+    """How much of the sound must agree (1 is all), by the edits between Metaphone codes."""
+    min_spelling: float = 0.45
+    """How much of the spelling must agree (1 is all)."""
+    min_merit: float = 0.7
+    """Sound and spelling together (6 to 4), where the span holds a word that is neither English nor of the lexicon."""
+    min_merit_english: float = 0.8
+    """The same, where all words are English and the recogniser was only unsure."""
+    unknown_probability: float = 0.9
+    """A word that is neither English nor of the lexicon is doubtful below this probability."""
+    unsure_probability: float = 0.6
+    """Any other word is doubtful below this one."""
+    rare_per_million: float = 0.2
+    """A word with fewer uses among a million is not counted as English."""
+    common_per_million: float = 2.0
+    """A term of which every word is more common than this does not tell that a sentence is about surgery."""
+    context_sentences: int = 2
+    """How many sentences before and after count as nearby."""
+    min_context_terms: int = 1
+    """So many different terms must have been heard right nearby."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_words", "min_letters"):
+            require(getattr(self, name) >= 1, f"correct.{name}", getattr(self, name), "at least 1")
+        for name in ("context_sentences", "min_context_terms", "rare_per_million", "common_per_million"):
+            require(getattr(self, name) >= 0, f"correct.{name}", getattr(self, name), "0 or more")
+        shares = ("min_phonetic", "min_spelling", "min_merit", "min_merit_english")
+        for name in (*shares, "unknown_probability", "unsure_probability"):
+            require(0.0 <= getattr(self, name) <= 1.0, f"correct.{name}", getattr(self, name), "0 to 1")

@@ -1,0 +1,96 @@
+"""A lexicon by how its terms sound: which writing is the nearest to a span of misheard words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jellyfish
+from rapidfuzz import process
+from rapidfuzz.distance import Levenshtein
+
+from ingest.text.lexicon import Term
+
+_SHORTEST_WRITING = 4
+_FOLDED = str.maketrans({"0": "T", "M": "N"})
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One way to write a term, with its letters and its code of sounds (Metaphone, words run together)."""
+
+    text: str
+    letters: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How near a span of words is to a writing, both figures from 0 to 1."""
+
+    writing: Writing
+    phonetic: float
+    spelling: float
+
+
+def letters_of(text: str) -> str:
+    """The letters of a text in lower case, run together."""
+    return "".join(_LETTERS.findall(text.lower()))
+
+
+@lru_cache(maxsize=65_536)
+def code_of(letters: str) -> str:
+    """The Metaphone code of letters that are run together; sounds that a recogniser mixes up are folded into one."""
+    code = str(jellyfish.metaphone(letters)).translate(_FOLDED)
+    return code[:1] + code[1:].replace("Y", "")
+
+
+class Sounds:
+    """The writings of a lexicon, to be searched by sound. Immutable after it is built."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        writings: dict[str, Writing] = {}
+        for text in (text for term in terms for text in _spoken(term)):
+            letters = letters_of(text)
+            if len(letters) >= _SHORTEST_WRITING:
+                writings.setdefault(letters, Writing(text, letters, code_of(letters)))
+        self._by_code: dict[str, list[Writing]] = {}
+        for writing in writings.values():
+            self._by_code.setdefault(writing.code, []).append(writing)
+        self._codes: dict[int, list[str]] = {}
+        for code in self._by_code:
+            self._codes.setdefault(len(code), []).append(code)
+        self.words = frozenset(
+            word.lower() for term in terms for text in _spoken(term) for word in _LETTERS.findall(text)
+        )
+        """Every word of every writing, in lower case."""
+
+    def like(self, letters: str, edits_per_sound: float) -> Iterator[Likeness]:
+        """Writings whose code is at most so many edits away for each sound of the span."""
+        code = code_of(letters)
+        most = int(len(code) * edits_per_sound)
+        for length in range(len(code) - most, len(code) + most + 1):
+            codes = self._codes.get(length, ())
+            found = process.extract(code, codes, scorer=Levenshtein.distance, score_cutoff=most, limit=None)
+            for other, edits, _place in found:
+                phonetic = 1.0 - edits / max(len(code), len(other))
+                for writing in self._by_code[other]:
+                    spelling = Levenshtein.normalized_similarity(letters, writing.letters)
+                    yield Likeness(writing, phonetic, spelling)
+
+
+def _spoken(term: Term) -> Iterator[str]:
+    """Name and variants, without spelled-out abbreviations ("I O L")."""
+    for text in (term.name, *term.variants):
+        words = text.split()
+        if all(len(word) > 1 for word in words) and not any(letter.isdigit() for letter in text):
+            yield text
+
+
+@lru_cache(maxsize=4)
+def sounds_of(terms: tuple[Term, ...]) -> Sounds:
+    """The terms by sound; built once for each lexicon."""
+    return Sounds(terms)
