@@ -117,7 +117,7 @@ def _term(name: object, category: str, entry: Any, source: str, legend: Mapping[
 
 def _writings(name: str, key: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     listed = entry.get(key, [])
-    if not isinstance(listed, list) or not all(isinstance(one, str) and _TOKEN.search(one) for one in listed):
+    if not isinstance(listed, list) or not all(isinstance(one, str) and re.search(r"[^\W_]", one) for one in listed):
         raise ValueError(f"term {name!r}: {key}: {listed!r} given, expected a list of words (put numbers in quotes)")
     return tuple(listed)
 
