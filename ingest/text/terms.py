@@ -55,7 +55,7 @@ class _Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping, or an error at the line of a repeated key."""
         seen: set[str] = set()
-        for key, _value in node.value:
+        for key in (key for key, _value in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.YAMLError(f"{key.value!r} stands twice (line {key.start_mark.line + 1})")
             seen.add(key.value)
