@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ingest.options import Option
-from ingest.records import Clip, Rejection, Segment, Transcript, Word
+from ingest.records import Chapter, Clip, Correction, Evidence, Refused, Rejection, Segment, Transcript, Word
 
 MANIFEST_NAME = "manifest.sqlite"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+
+
+class Stage(Option):
+    """How far the work on a video has come; each stage is done anew as a whole if it was interrupted."""
+
+    KNOWN = "known"
+    DECODE = "decode"
+    TRANSCRIBE = "transcribe"
+    WRITE = "write"
+    COMPLETE = "complete"
 
 
 class State(Option):
@@ -49,6 +59,11 @@ class VideoRow:
     """Of the metadata beside it; empty if there is none."""
     recipe: str = ""
     """Checksum of the options that its samples depend on."""
+    batch: int = 0
+    """Videos of one batch are transcribed together; it is fixed when a video is entered, so that a run that was
+    interrupted hears the same sound together as one that was not."""
+    stage: Stage = Stage.KNOWN
+    """What was begun last."""
     state: State = State.PENDING
     reason: str = ""
     attempts: int = 0
@@ -67,6 +82,10 @@ class VideoRow:
     uploader: str = ""
     upload_date: str = ""
     webpage_url: str = ""
+    consent: str = ""
+    split: str = ""
+    language: str = ""
+    """Of the speech, as most windows of it were recognised."""
     engine: str = ""
     model: str = ""
     speech_seconds: float = 0.0
@@ -74,21 +93,45 @@ class VideoRow:
     asr_seconds: float = 0.0
     write_seconds: float = 0.0
     clips: int = 0
+    phases: int = 0
+    started_at: str = ""
+    """UTC time of the last attempt's start, ISO 8601."""
     finished_at: str = ""
-    """UTC time of the last attempt's end, ISO 8601."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """All that the work on one video found."""
+
+    clips: tuple[Clip, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
+    """The one that the clips were cut from first."""
+    fingerprint: bytes = b""
 
 
 _COLUMNS = tuple(field.name for field in fields(VideoRow))
+_SPAN = "start_seconds REAL, end_seconds REAL"
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS videos ({", ".join(_COLUMNS)}, PRIMARY KEY (video_id), UNIQUE (source_relative));
-CREATE TABLE IF NOT EXISTS clips (
-    video_id TEXT, number INTEGER, start_seconds REAL, end_seconds REAL, narration TEXT,
+CREATE TABLE IF NOT EXISTS clips (video_id TEXT, number INTEGER, {_SPAN}, narration TEXT, alternatives TEXT,
     PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS rejections (
-    video_id TEXT, number INTEGER, start_seconds REAL, end_seconds REAL, text TEXT, reason TEXT,
+CREATE TABLE IF NOT EXISTS chapters (video_id TEXT, number INTEGER, {_SPAN}, title TEXT,
     PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS transcripts (video_id TEXT PRIMARY KEY, transcript TEXT);
+CREATE TABLE IF NOT EXISTS rejections (video_id TEXT, number INTEGER, {_SPAN}, text TEXT, reason TEXT, kind TEXT,
+    PRIMARY KEY (video_id, number));
+CREATE TABLE IF NOT EXISTS corrections (video_id TEXT, number INTEGER, {_SPAN}, before TEXT, after TEXT, reason TEXT,
+    PRIMARY KEY (video_id, number));
+CREATE TABLE IF NOT EXISTS evidence (video_id TEXT, number INTEGER, attribute TEXT, value TEXT, origin TEXT,
+    quote TEXT, start_seconds REAL, PRIMARY KEY (video_id, number));
+CREATE TABLE IF NOT EXISTS transcripts (video_id TEXT, number INTEGER, transcript TEXT, PRIMARY KEY (video_id, number));
+CREATE TABLE IF NOT EXISTS fingerprints (video_id TEXT PRIMARY KEY, fingerprint BLOB);
+CREATE TABLE IF NOT EXISTS evaluation_videos (path TEXT PRIMARY KEY, stamp TEXT, fingerprint BLOB);
 """
+_OUTCOME_TABLES = ("clips", "chapters", "rejections", "corrections", "evidence", "transcripts", "fingerprints")
 
 
 class Manifest:
@@ -110,7 +153,7 @@ class Manifest:
         if version not in (0, _SCHEMA_VERSION):
             raise ValueError(f"{self._path}: version {version} found, {_SCHEMA_VERSION} expected: make the corpus anew")
         self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
         if version == 0:
             self._connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
 
@@ -130,50 +173,69 @@ class Manifest:
 
     def clips(self, video_id: str) -> list[Clip]:
         """The clips of one video, in order."""
-        query = (
-            "SELECT video_id, number, start_seconds, end_seconds, narration FROM clips WHERE video_id=? ORDER BY number"
-        )
+        columns = "video_id, number, start_seconds, end_seconds, narration, alternatives"
+        rows = self._rows(f"SELECT {columns} FROM clips WHERE video_id=? ORDER BY number", video_id)
         names = ("video_id", "index", "start_seconds", "end_seconds", "narration")
-        return [Clip(**dict(zip(names, row, strict=True))) for row in self._rows(query, video_id)]
+        return [
+            Clip(**dict(zip(names, row[:-1], strict=True)), alternatives=tuple(json.loads(row[-1]))) for row in rows
+        ]
+
+    def chapters(self, video_id: str) -> list[Chapter]:
+        """The named spans of one video, in order."""
+        return [Chapter(**one) for one in self._records("chapters", Chapter, video_id)]
 
     def rejections(self, video_id: str) -> list[Rejection]:
         """What was heard in one video and refused, in order."""
-        names = ("start_seconds", "end_seconds", "text", "reason")
-        query = f"SELECT {', '.join(names)} FROM rejections WHERE video_id=? ORDER BY number"
-        return [Rejection(**dict(zip(names, row, strict=True))) for row in self._rows(query, video_id)]
+        found = self._records("rejections", Rejection, video_id)
+        return [Rejection(**{**one, "kind": Refused(one["kind"])}) for one in found]
 
-    def transcript(self, video_id: str) -> Transcript | None:
-        """What was heard in one video before the gates, None if it was not listened to."""
-        rows = self._rows("SELECT transcript FROM transcripts WHERE video_id=?", video_id)
-        return _transcript(json.loads(rows[0][0])) if rows else None
+    def corrections(self, video_id: str) -> list[Correction]:
+        """What was changed in the words of one video, in order."""
+        return [Correction(**one) for one in self._records("corrections", Correction, video_id)]
+
+    def evidence(self, video_id: str) -> list[Evidence]:
+        """What the structured title of one video rests on."""
+        return [Evidence(**one) for one in self._records("evidence", Evidence, video_id)]
+
+    def transcripts(self, video_id: str) -> list[Transcript]:
+        """What was heard in one video before the gates; first the one that its clips were cut from."""
+        rows = self._rows("SELECT transcript FROM transcripts WHERE video_id=? ORDER BY number", video_id)
+        return [_transcript(json.loads(row[0])) for row in rows]
+
+    def fingerprints(self) -> dict[str, bytes]:
+        """Of every video that was decoded, by id."""
+        return dict(self._rows("SELECT video_id, fingerprint FROM fingerprints ORDER BY video_id"))
+
+    def evaluation_videos(self) -> dict[str, tuple[str, bytes]]:
+        """Videos that must not be in the corpus: path -> (stamp, fingerprint)."""
+        rows = self._rows("SELECT path, stamp, fingerprint FROM evaluation_videos ORDER BY path")
+        return {path: (stamp, data) for path, stamp, data in rows}
+
+    def put_evaluation_video(self, path: str, stamp: str, fingerprint: bytes) -> None:
+        """Remember an evaluation video."""
+        self._transaction([("INSERT OR REPLACE INTO evaluation_videos VALUES (?,?,?)", (path, stamp, fingerprint))])
+
+    def table(self, name: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Column names and all rows of one table, in the order of its key."""
+        assert name in ("videos", *_OUTCOME_TABLES), name
+        with closing(self._connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2")) as cursor:
+            return tuple(column[0] for column in cursor.description), cursor.fetchall()
+
+    def _records(self, table: str, record: type[Any], video_id: str) -> list[dict[str, Any]]:
+        names = [field.name for field in fields(record)]
+        rows = self._rows(f"SELECT {', '.join(names)} FROM {table} WHERE video_id=? ORDER BY number", video_id)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def put(self, rows: Iterable[VideoRow]) -> None:
         """Write videos over what was known of them, their clips and texts left alone; all or none."""
         self._transaction([_put_video(row) for row in rows])
 
-    def finish(
-        self,
-        row: VideoRow,
-        clips: Sequence[Clip] = (),
-        rejections: Sequence[Rejection] = (),
-        transcript: Transcript | None = None,
-    ) -> None:
+    def finish(self, row: VideoRow, outcome: Outcome | None = None) -> None:
         """Write the outcome of one video, replacing all that was known of it; all or nothing."""
-        key = row.video_id
         work: list[tuple[str, Sequence[Any]]] = [
-            (f"DELETE FROM {table} WHERE video_id=?", (key,)) for table in ("clips", "rejections", "transcripts")
+            (f"DELETE FROM {table} WHERE video_id=?", (row.video_id,)) for table in _OUTCOME_TABLES
         ]
-        work.append(_put_video(row))
-        for clip in clips:
-            place = (key, clip.index, clip.start_seconds, clip.end_seconds)
-            work.append(("INSERT INTO clips VALUES (?,?,?,?,?)", (*place, clip.narration)))
-        for number, one in enumerate(rejections):
-            values = (key, number, one.start_seconds, one.end_seconds, one.text, one.reason)
-            work.append(("INSERT INTO rejections VALUES (?,?,?,?,?,?)", values))
-        if transcript is not None:
-            text = json.dumps(asdict(transcript), ensure_ascii=False)
-            work.append(("INSERT INTO transcripts VALUES (?,?)", (key, text)))
-        self._transaction(work)
+        self._transaction([*work, _put_video(row), *(_put_outcome(row.video_id, outcome) if outcome else ())])
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with closing(self._connection.execute(query, values)) as cursor:
@@ -188,14 +250,39 @@ class Manifest:
 
 def _put_video(row: VideoRow) -> tuple[str, Sequence[Any]]:
     values = asdict(row)
-    values["state"] = row.state.value
+    values.update(state=row.state.value, stage=row.stage.value)
     marks = ", ".join("?" * len(_COLUMNS))
     return f"INSERT OR REPLACE INTO videos VALUES ({marks})", [values[name] for name in _COLUMNS]
 
 
+def _put_outcome(video_id: str, outcome: Outcome) -> Iterable[tuple[str, Sequence[Any]]]:
+    lists: Mapping[str, Sequence[Sequence[Any]]] = {
+        "clips": [
+            (one.start_seconds, one.end_seconds, one.narration, json.dumps(one.alternatives, ensure_ascii=False))
+            for one in outcome.clips
+        ],
+        "chapters": [_values(one) for one in outcome.chapters],
+        "rejections": [_values(one) for one in outcome.rejections],
+        "corrections": [_values(one) for one in outcome.corrections],
+        "evidence": [_values(one) for one in outcome.evidence],
+        "transcripts": [(json.dumps(asdict(one), ensure_ascii=False),) for one in outcome.transcripts],
+    }
+    for table, rows in lists.items():
+        for number, values in enumerate(rows):
+            marks = ",".join("?" * (2 + len(values)))
+            yield f"INSERT INTO {table} VALUES ({marks})", (video_id, number, *values)
+    if outcome.fingerprint:
+        yield "INSERT INTO fingerprints VALUES (?,?)", (video_id, outcome.fingerprint)
+
+
+def _values(record: Any) -> tuple[Any, ...]:
+    found = asdict(record)
+    return tuple(str(value) if isinstance(value, Option) else value for value in found.values())
+
+
 def _video(row: Sequence[Any]) -> VideoRow:
     values = dict(zip(_COLUMNS, row, strict=True))
-    values["state"] = State(values["state"])
+    values.update(state=State(values["state"]), stage=Stage(values["stage"]))
     for name in ("narrated", "vague_title"):
         values[name] = bool(values[name])
     return VideoRow(**values)

@@ -6,9 +6,11 @@ process has one task at a time and its own pipe, so that the blame is exact; a d
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ R = TypeVar("R")
 
 _SPAWN = multiprocessing.get_context("spawn")
 _STOP_SECONDS = 10.0
+_LOOK_SECONDS = 5.0
+"""Between two looks at who stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +33,36 @@ class Crash:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a task says of itself while it runs; it also shows that it still moves."""
+
+    value: Any
+
+
+class HaltError(Exception):
+    """Raised by a task for a fault that is not its own and would meet every other one: it ends the whole run."""
+
+
+Tell = Callable[[Any], None]
+
+
 def run_pool(
-    build: Callable[[], Callable[[T], R]],
+    build: Callable[[], Callable[[T, Tell], R]],
     tasks: Sequence[T],
     *,
     workers: int,
     tasks_per_worker: int,
     threads: int = 1,
-) -> Iterator[tuple[T, R | Crash]]:
-    """Run every task in one of `workers` processes and yield each with its result as it is done.
+    stall_seconds: float = math.inf,
+) -> Iterator[tuple[T, R | Crash | Note]]:
+    """Run every task in one of `workers` processes and yield each with its notes, and its result as it is done.
 
-    `build` is called once in every process and returns what does the work; both travel by pickle. Numerical libraries
-    in the processes are held to `threads`. A process is replaced after `tasks_per_worker` tasks.
-    Raises ValueError if `build` raises it, and RuntimeError if a process dies before it is ready.
+    `build` is called once in every process and returns what does the work, which takes a task and a function that
+    sends notes; both travel by pickle. Numerical libraries in the processes are held to `threads`. A process is
+    replaced after `tasks_per_worker` tasks, and ended when its task has sent nothing for `stall_seconds`.
+    Raises ValueError if `build` raises it or a task raises `HaltError`, and RuntimeError if a process dies before it is
+    ready.
     """
     waiting = iter(tasks)
     crew: list[_Worker[T, R]] = []
@@ -49,10 +70,10 @@ def run_pool(
         crew += [_Worker(build, threads) for _ in range(min(workers, len(tasks)))]
         while crew:
             crew = list(_keep_busy(crew, waiting, lambda: _Worker(build, threads), tasks_per_worker))
-            for worker in _news(crew):
-                finished = worker.take()
-                if finished is not None:
-                    yield finished
+            for worker in _news(crew, stall_seconds):
+                news = worker.take()
+                if news is not None:
+                    yield news
     finally:
         for worker in crew:
             worker.kill()
@@ -78,23 +99,30 @@ def _keep_busy(
         yield fit
 
 
-def _news(crew: Sequence[_Worker[T, R]]) -> list[_Worker[T, R]]:
+def _news(crew: Sequence[_Worker[T, R]], stall_seconds: float) -> list[_Worker[T, R]]:
+    """Those that have something to say; one that has stood still for too long is ended, which is news as well."""
     if not crew:
         return []
-    ready = set(wait([worker.connection for worker in crew]))
+    ready = set(wait([worker.connection for worker in crew], _LOOK_SECONDS))
+    for worker in crew:
+        if worker.connection not in ready and worker.quiet_seconds > stall_seconds:
+            worker.stop(f"stood still for {stall_seconds:.0f} s")
+            ready.add(worker.connection)
     return [worker for worker in crew if worker.connection in ready]
 
 
 class _Worker(Generic[T, R]):
     """One process as the parent sees it. It is told to start at once and may be given a task before it is ready."""
 
-    def __init__(self, build: Callable[[], Callable[[T], R]], threads: int) -> None:
+    def __init__(self, build: Callable[[], Callable[[T, Tell], R]], threads: int) -> None:
         self.connection, far_end = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(far_end, build), daemon=True)
         with _pinned(threads):
             self._process.start()
         far_end.close()
         self._ready = False
+        self._stopped = ""
+        self._heard_at = time.monotonic()
         self._task: T | None = None
         self.served = 0
         self.alive = True
@@ -103,13 +131,25 @@ class _Worker(Generic[T, R]):
     def busy(self) -> bool:
         return self._task is not None
 
+    @property
+    def quiet_seconds(self) -> float:
+        """Since the last message of a task that runs."""
+        return time.monotonic() - self._heard_at if self._ready and self.busy else 0.0
+
     def give(self, task: T) -> None:
         self._task = task
+        self._heard_at = time.monotonic()
         with suppress(BrokenPipeError):  # it died meanwhile: `take` finds the closed pipe
             self.connection.send(task)
 
-    def take(self) -> tuple[T, R | Crash] | None:
-        """Read one message: the finished task with its result, or nothing if the process only came up."""
+    def stop(self, why: str) -> None:
+        """End a process that does not move any more; `take` then tells why."""
+        self._stopped = why
+        self._process.kill()
+
+    def take(self) -> tuple[T, R | Crash | Note] | None:
+        """Read one message: a task with its note or result, or nothing if the process only came up."""
+        self._heard_at = time.monotonic()
         try:
             kind, value = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -117,13 +157,15 @@ class _Worker(Generic[T, R]):
         if kind == "ready":
             self._ready = True
             return None
-        if kind == "unfit":
+        if kind in ("unfit", "halt"):
             raise ValueError(value)
         if not self._ready:
             raise RuntimeError(f"a worker process {value} before it was ready: run with workers=1 to see more")
         return self._finish(kind, value)
 
-    def _finish(self, kind: str, value: Any) -> tuple[T, R | Crash] | None:
+    def _finish(self, kind: str, value: Any) -> tuple[T, R | Crash | Note] | None:
+        if kind == "note":
+            return None if self._task is None else (self._task, Note(value))
         task, self._task = self._task, None
         self.served += 1
         if task is None:
@@ -134,6 +176,8 @@ class _Worker(Generic[T, R]):
         self.alive = False
         self._process.join(_STOP_SECONDS)
         code = self._process.exitcode
+        if self._stopped:
+            return self._stopped
         if code is not None and code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with code {code}"
@@ -170,7 +214,7 @@ def _pinned(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, build: Callable[[], Callable[[Any], Any]]) -> None:
+def _serve(connection: Connection, build: Callable[[], Callable[[Any, Tell], Any]]) -> None:
     """The life of one process: build, then a task at a time until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -185,7 +229,11 @@ def _serve(connection: Connection, build: Callable[[], Callable[[Any], Any]]) ->
         except EOFError:
             return
         try:
-            answer = ("done", work(task))
+            answer = ("done", work(task, lambda value: connection.send(("note", value))))
+        except HaltError as error:
+            answer = ("halt", str(error))
+        except BrokenPipeError:
+            return
         except Exception as error:  # noqa: BLE001 whatever it is, the other videos must not suffer for it
             answer = ("broken", f"broke on it: {type(error).__name__}: {' '.join(str(error).split())}")
         try:

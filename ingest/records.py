@@ -8,15 +8,25 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.options import Option
+
 SAMPLE_RATE_HZ = 16_000
 """Of all sound in ingest: what Whisper and Silero listen to."""
 
 
 class Level(str, Enum):
-    """The two levels of text that OphCLIP trains on (paper section 3.2)."""
+    """Levels of text: clip and whole video as OphCLIP trains on them (paper section 3.2), and phases where there are."""
 
     CLIP = "clip"
+    PHASE = "phase"
     VIDEO = "video"
+
+
+class Refused(Option):
+    """What was refused."""
+
+    SENTENCE = "sentence"
+    CLIP = "clip"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +56,10 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transcript:
-    """What was said in one video, and by which engine and weights it was heard."""
+    """What was said in one video, and by which engine and weights it was heard.
+
+    One that came with the video has the engine `given` and its file's name as the model.
+    """
 
     segments: tuple[Segment, ...]
     language: str
@@ -64,6 +77,7 @@ class Rejection:
     end_seconds: float
     text: str
     reason: str
+    kind: Refused = Refused.SENTENCE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +89,8 @@ class Clip:
     start_seconds: float
     end_seconds: float
     narration: str
+    alternatives: tuple[str, ...] = ()
+    """What other transcripts of the video say over this span."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +158,13 @@ class Sample:
     license: str = ""
     source: str = ""
     """Path of the source video relative to the ingested folder."""
+    parent: str = ""
+    """Key of the sample that this one is a part of: of a clip its phase or video, of a phase its video."""
+    alternatives: tuple[str, ...] = ()
+    """The narration as other transcripts have it."""
+    consent: str = ""
+    split: str = ""
+    source_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,6 @@
 """The shard format: writer, reader, index, checksums. The only place that knows tar members.
 
+`docs/shards.md` describes it for other readers.
 A corpus keeps its samples in `CORPUS/shards`: `clip-000000.tar`, `video-000000.tar`, ... in the layout of webdataset,
 with two members a sample, `KEY.frames` (its JPEGs, packed) and `KEY.json` (everything else). `index.json` holds the
 offset of every member, so that any sample is one `pread` away, and the checksum of every tar, so that a corpus can be
@@ -15,7 +16,7 @@ import os
 import struct
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +30,11 @@ from ingest import atomic
 from ingest.records import Level, Sample
 
 INDEX_NAME = "index.json"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 FRAMES_SUFFIX = ".frames"
 JSON_SUFFIX = ".json"
 _HASH_BLOCK_BYTES = 1 << 20
+_FACTS = tuple(field.name for field in fields(Sample) if field.name != "jpegs")
 
 
 def encode_jpeg(pixels_hwc: NDArray[np.uint8], quality: int = 85) -> bytes:
@@ -76,18 +78,7 @@ def unpack_jpegs(block: bytes) -> tuple[bytes, ...]:
 
 def sample_to_members(sample: Sample) -> dict[str, bytes]:
     """The two tar members of a sample, by suffix without the dot; equal samples give equal bytes."""
-    facts = {
-        "key": sample.key,
-        "level": sample.level.value,
-        "video_id": sample.video_id,
-        "narrated": sample.narrated,
-        "start_seconds": sample.start_seconds,
-        "end_seconds": sample.end_seconds,
-        "text": sample.text,
-        "frame_seconds": list(sample.frame_seconds),
-        "license": sample.license,
-        "source": sample.source,
-    }
+    facts = {name: getattr(sample, name) for name in _FACTS}
     text = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return {"frames": pack_jpegs(sample.jpegs), "json": text.encode("utf-8")}
 
@@ -96,33 +87,30 @@ def members_to_sample(frames_block: bytes, facts_json: bytes) -> Sample:
     """The inverse of `sample_to_members`. Raises ValueError on damaged members."""
     facts: dict[str, Any] = json.loads(facts_json)
     try:
-        return Sample(
-            key=facts["key"],
-            level=Level(facts["level"]),
-            video_id=facts["video_id"],
-            narrated=facts["narrated"],
-            start_seconds=facts["start_seconds"],
-            end_seconds=facts["end_seconds"],
-            text=facts["text"],
-            frame_seconds=tuple(facts["frame_seconds"]),
-            jpegs=unpack_jpegs(frames_block),
-            license=facts["license"],
-            source=facts["source"],
-        )
+        values = {name: facts[name] for name in _FACTS}
     except KeyError as error:
         raise ValueError(
             f"shard sample without the field {error}: write the corpus anew with `ophclip ingest`"
         ) from error
+    for name in ("frame_seconds", "alternatives"):
+        values[name] = tuple(values[name])
+    return Sample(**{**values, "level": Level(values["level"])}, jpegs=unpack_jpegs(frames_block))
 
 
 def write_staged(path: Path, samples: Iterable[Sample]) -> None:
-    """Write samples of both levels to one plain tar, under a temporary name until it is whole."""
+    """Write samples of all levels to one plain tar, under a temporary name until it is whole and on the disk."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for sample in samples:
-            for suffix, data in sample_to_members(sample).items():
-                _add_bytes(archive, f"{sample.key}.{suffix}", data)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+                for sample in samples:
+                    for suffix, data in sample_to_members(sample).items():
+                        _add_bytes(archive, f"{sample.key}.{suffix}", data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -154,6 +142,7 @@ class Entry:
     video_id: str
     narrated: bool
     level: Level
+    has_text: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +200,11 @@ class ShardWriter:
         for level in list(self._open):
             self._finish(level)
         self._finished.sort(key=lambda shard: str(shard["name"]))
-        text = json.dumps(
-            {"version": INDEX_VERSION, "shards": self._finished}, separators=(",", ":"), ensure_ascii=False
-        )
-        atomic.write_text(self._root / INDEX_NAME, text)
+        counts = {level.value: 0 for level in Level}
+        for shard in self._finished:
+            counts[shard["level"]] += len(shard["samples"])
+        index = {"version": INDEX_VERSION, "counts": counts, "shards": self._finished}
+        atomic.write_text(self._root / INDEX_NAME, json.dumps(index, separators=(",", ":"), ensure_ascii=False))
 
     def _begin(self, level: Level) -> _OpenShard:
         shard = _OpenShard(self._root / f"{level.value}-{self._written[level]:06d}.tar", level)
@@ -240,7 +230,14 @@ class _OpenShard:
 
     def add(self, sample: Sample) -> None:
         self._tar.write({"__key__": sample.key, **sample_to_members(sample)})
-        self.entries.append(Entry(key=sample.key, video_id=sample.video_id, narrated=sample.narrated, level=self.level))
+        entry = Entry(
+            key=sample.key,
+            video_id=sample.video_id,
+            narrated=sample.narrated,
+            level=self.level,
+            has_text=bool(sample.text.strip()),
+        )
+        self.entries.append(entry)
 
     def abandon(self) -> None:
         self._tar.close()
@@ -271,6 +268,7 @@ def _index_samples(tar_path: Path, entries: Sequence[Entry]) -> list[list[Any]]:
             entry.key,
             entry.video_id,
             entry.narrated,
+            entry.has_text,
             *places[entry.key + FRAMES_SUFFIX],
             *places[entry.key + JSON_SUFFIX],
         ]
@@ -311,8 +309,9 @@ class ShardReader:
             found = "is missing" if size is None else f"has {size} bytes"
             raise ValueError(f"{path} {found}, its index says {shard['bytes']} bytes: run `ophclip ingest` again")
         self._hashes[name] = shard["sha256"]
-        for key, video_id, narrated, *place in shard["samples"]:
-            self._entries[level].append(Entry(key=key, video_id=video_id, narrated=narrated, level=level))
+        for key, video_id, narrated, has_text, *place in shard["samples"]:
+            entry = Entry(key=key, video_id=video_id, narrated=narrated, level=level, has_text=has_text)
+            self._entries[level].append(entry)
             self._places[key] = _Place(name, *place)
 
     def entries(self, level: Level) -> Sequence[Entry]:

@@ -18,7 +18,8 @@ from ingest.records import Clip, Level, Metadata, Probe, Rejection, Sample, Tran
 from ingest.shards import encode_jpeg, sha256_of, write_staged
 from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
 from ingest.text.clean import Cleaned, clean, is_narrated
-from ingest.text.segment import make_clips, sentences
+from ingest.text.clips import make_clips
+from ingest.text.segment import sentences
 from ingest.text.titles import StructuredTitle, structure, to_text
 
 

@@ -38,8 +38,9 @@ class GatesConfig:
 class SegmentConfig:
     """How words become sentences and sentences become clips."""
 
-    min_clip_seconds: float = 1.5
-    """A shorter sentence joins its neighbour, if that stays within the longest clip."""
+    min_clip_seconds: float = 2.0
+    """A shorter sentence joins its neighbour, if that stays within the longest clip, or reaches into the silence around
+    it; one that stays shorter makes no clip."""
     max_clip_seconds: float = 20.0
     """A longer sentence is split at its widest pauses."""
     max_pause_seconds: float = 1.5

@@ -6,7 +6,8 @@ speech, putting words back onto the video's clock and mending their times is don
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,9 @@ from ingest.records import SAMPLE_RATE_HZ, Segment, Transcript
 from ingest.speech.engines import FasterWhisper, Heard, OpenAIWhisper
 from ingest.speech.voice import Window, find_speech, pack_windows
 from ingest.weights import PACKAGE_PREFIX, resolve_weights
+
+_BATCHES_AT_ONCE = 8
+"""So many batches are handed to an engine in one call: their sound and spectra are in memory together."""
 
 
 class Transcriber(Protocol):
@@ -47,20 +51,65 @@ def find_weights(config: AsrConfig) -> str:
     return str(path)
 
 
-def transcribe(audio: NDArray[np.float32], transcriber: Transcriber, asr: AsrConfig, vad: VadConfig) -> Transcript:
-    """Find speech in mono sound at 16 kHz, recognise it, and place every word on the clock of `audio`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speech:
+    """The speech of one video: where it is, and how it sounds. Silence is left behind."""
 
-    Sound without speech is never shown to the engine and gives a transcript without segments.
-    """
+    windows: tuple[Window, ...]
+    sounds: tuple[NDArray[np.float32], ...]
+    """Of each window, mono at 16 kHz."""
+    duration_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Length of the speech."""
+        return sum(window.seconds for window in self.windows)
+
+
+def listen(audio: NDArray[np.float32], vad: VadConfig) -> Speech:
+    """Find speech in mono sound at 16 kHz, and keep only that."""
     windows = pack_windows(find_speech(audio, vad))
-    heard = transcriber.hear([window.cut(audio) for window in windows]) if windows else []
+    sounds = tuple(window.cut(audio) for window in windows)
+    return Speech(windows=windows, sounds=sounds, duration_seconds=len(audio) / SAMPLE_RATE_HZ)
+
+
+def transcribe_all(
+    speeches: Sequence[Speech], transcriber: Transcriber, asr: AsrConfig, moving: Callable[[], None] = lambda: None
+) -> list[Transcript]:
+    """Recognise the speech of several videos at once, every word on the clock of its own video.
+
+    Windows of all videos are heard in order of length, so that those of a batch end together; `moving` is called
+    between batches. Sound without speech is never shown to the engine and gives a transcript without segments.
+    """
+    places = [(video, number) for video, one in enumerate(speeches) for number in range(len(one.windows))]
+    longest_first = sorted(places, key=lambda place: -len(speeches[place[0]].sounds[place[1]]))
+    heard: dict[tuple[int, int], Heard] = {}
+    size = asr.batch_size * _BATCHES_AT_ONCE
+    for first in range(0, len(longest_first), size):
+        block = longest_first[first : first + size]
+        said = transcriber.hear([speeches[video].sounds[number] for video, number in block])
+        heard.update(zip(block, said, strict=True))
+        moving()
+    return [
+        _transcript(one, [heard[video, number] for number in range(len(one.windows))], asr)
+        for video, one in enumerate(speeches)
+    ]
+
+
+def transcribe(audio: NDArray[np.float32], transcriber: Transcriber, asr: AsrConfig, vad: VadConfig) -> Transcript:
+    """As `transcribe_all`, of mono sound at 16 kHz."""
+    (transcript,) = transcribe_all([listen(audio, vad)], transcriber, asr)
+    return transcript
+
+
+def _transcript(speech: Speech, heard: Sequence[Heard], asr: AsrConfig) -> Transcript:
     return Transcript(
-        segments=tuple(_segment(window, said) for window, said in zip(windows, heard, strict=True) if said.words),
+        segments=tuple(_segment(window, said) for window, said in zip(speech.windows, heard, strict=True) if said.words),
         language=asr.language,
         engine=asr.engine.value,
         model=asr.model,
-        speech_seconds=sum(window.seconds for window in windows),
-        duration_seconds=len(audio) / SAMPLE_RATE_HZ,
+        speech_seconds=speech.seconds,
+        duration_seconds=speech.duration_seconds,
     )
 
 

@@ -108,7 +108,7 @@ def open_corpus(root: str) -> ShardReader:
 def titled_videos(reader: ShardReader) -> Videos:
     """The videos that have a title, narrated and silent apart."""
     titled = sorted(
-        (entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if reader.text(entry.key).strip()
+        (entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text
     )
     return Videos(
         narrated=tuple(video_id for video_id, narrated in titled if narrated),
@@ -127,7 +127,7 @@ def build_pools(
     Raises:
         ValueError: no level is left.
     """
-    clips = sorted(entry.key for entry in reader.entries(Level.CLIP) if reader.text(entry.key).strip())
+    clips = sorted(entry.key for entry in reader.entries(Level.CLIP) if entry.has_text)
     of_clip = {entry.key: entry.video_id for entry in reader.entries(Level.CLIP)}
     numbers = tuple(video_numbers[of_clip[key]] for key in clips)
     candidates = {

@@ -15,7 +15,8 @@ from ingest.run import ingest
 from ingest.shards import ShardReader
 from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
 from ingest.text.clean import Cleaned, clean, doubt, normalised
-from ingest.text.segment import make_clips, sentences
+from ingest.text.clips import make_clips
+from ingest.text.segment import sentences
 from ophclip.composing import compose
 
 SPOKEN = [
@@ -53,7 +54,7 @@ def test_sentences_become_clips_within_seven_tenths_of_a_second(
 ) -> None:
     path = real_data / "video" / "narrated_cataract.mp4"
     transcript, cleaned = hear(path, transcriber, config)
-    clips = make_clips("v", cleaned.accepted, probe(path).duration_seconds, config.segment)
+    clips, _refused = make_clips("v", cleaned.accepted, probe(path).duration_seconds, config.segment)
     right = [
         any(abs(clip.start_seconds - start) <= 0.7 and abs(clip.end_seconds - end) <= 0.7 for clip in clips)
         for start, end, _text in SPOKEN

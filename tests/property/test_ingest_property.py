@@ -16,7 +16,8 @@ from ingest.shards import ShardReader, ShardWriter, pack_jpegs, read_tar, unpack
 from ingest.speech.voice import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, pack_windows
 from ingest.stage import uniform_frames
 from ingest.text.clean import clean, longest_loop
-from ingest.text.segment import make_clips, sentences
+from ingest.text.clips import make_clips
+from ingest.text.segment import sentences
 from ingest.text.titles import from_text, structure, to_text
 
 unhurried = settings(deadline=None)
@@ -46,26 +47,33 @@ def cutting(draw: st.DrawFn) -> SegmentConfig:
 
 
 @unhurried
-@given(speech(), cutting(), st.integers(1, 5))
-def test_clips_cover_every_word_once_and_never_overlap(
-    words: tuple[Word, ...], config: SegmentConfig, cuts: int
+@given(speech(), cutting(), st.integers(1, 5), st.lists(st.floats(0.0, 60.0), max_size=6))
+def test_clips_and_refusals_hold_every_word_once_and_clips_never_overlap(
+    words: tuple[Word, ...], config: SegmentConfig, parts: int, cuts: list[float]
 ) -> None:
-    size = -(-len(words) // cuts)
-    parts = [words[first : first + size] for first in range(0, len(words), size)]
+    size = -(-len(words) // parts)
+    groups = [words[first : first + size] for first in range(0, len(words), size)]
     heard = [
-        Segment(start_seconds=part[0].start_seconds, end_seconds=part[-1].end_seconds, text="", words=part)
-        for part in parts
+        Segment(start_seconds=group[0].start_seconds, end_seconds=group[-1].end_seconds, text="", words=group)
+        for group in groups
     ]
     duration = words[-1].end_seconds + 0.5
-    clips = make_clips("v", sentences(heard, config), duration, config)
-    assert " ".join(clip.narration for clip in clips).split() == [word.text for word in words]
+    clips, refused = make_clips("v", sentences(heard, config), duration, config, sorted(cuts))
+    texts = [(clip.start_seconds, clip.narration) for clip in clips] + [
+        (one.start_seconds, one.text) for one in refused
+    ]
+    assert " ".join(text for _start, text in sorted(texts)).split() == [word.text for word in words]
     assert [clip.index for clip in clips] == list(range(len(clips)))
     for clip in clips:
         assert 0.0 <= clip.start_seconds < clip.end_seconds <= duration
         spoken = [word for word in words if word.text in clip.narration.split()]
-        assert clip.start_seconds <= spoken[0].start_seconds
-        assert clip.end_seconds >= spoken[-1].end_seconds
-        assert spoken[-1].end_seconds - spoken[0].start_seconds <= config.max_clip_seconds or len(spoken) == 1
+        start, end = spoken[0].start_seconds, spoken[-1].end_seconds
+        assert clip.start_seconds <= start
+        assert clip.end_seconds >= end
+        assert clip.end_seconds - clip.start_seconds >= config.min_clip_seconds - 1e-5
+        assert clip.end_seconds - clip.start_seconds <= max(config.max_clip_seconds, end - start) + 1e-5
+        assert end - start <= config.max_clip_seconds or len(spoken) == 1
+        assert not [cut for cut in cuts if clip.start_seconds < cut < start or end < cut < clip.end_seconds]
     for before, after in pairwise(clips):
         assert before.end_seconds <= after.start_seconds
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from ingest.pool import Crash, run_pool
+from ingest.pool import Crash, HaltError, Note, Tell, run_pool
 
 
-def build(offset: int) -> Callable[[int], tuple[int, int, str]]:
-    def work(task: int) -> tuple[int, int, str]:
+def build(offset: int) -> Callable[[int, Tell], tuple[int, int, str]]:
+    def work(task: int, tell: Tell) -> tuple[int, int, str]:
         if task == 3:
             os.kill(os.getpid(), signal.SIGSEGV)
         if task == 5:
@@ -23,11 +24,11 @@ def build(offset: int) -> Callable[[int], tuple[int, int, str]]:
     return work
 
 
-def build_not() -> Callable[[int], int]:
+def build_not() -> Callable[[int, Tell], int]:
     raise ValueError("asr.model: nowhere to be found")
 
 
-def build_death() -> Callable[[int], int]:
+def build_death() -> Callable[[int, Tell], int]:
     os._exit(3)
 
 
@@ -54,3 +55,37 @@ def test_what_cannot_be_built_is_said_once() -> None:
 def test_a_process_that_never_comes_up_is_no_endless_wait() -> None:
     with pytest.raises(RuntimeError, match="ended with code 3 before it was ready"):
         list(run_pool(build_death, [1], workers=1, tasks_per_worker=1))
+
+
+def build_talker() -> Callable[[int, Tell], int]:
+    def work(task: int, tell: Tell) -> int:
+        tell(f"began {task}")
+        while task == 1:
+            time.sleep(0.05)
+        return task
+
+    return work
+
+
+def test_a_task_that_stands_still_is_ended_and_its_last_words_are_known() -> None:
+    news = list(run_pool(build_talker, [0, 1, 2], workers=1, tasks_per_worker=9, stall_seconds=1.0))
+    assert news == [
+        (0, Note("began 0")),
+        (0, 0),
+        (1, Note("began 1")),
+        (1, Crash("stood still for 1 s")),
+        (2, Note("began 2")),
+        (2, 2),
+    ]
+
+
+def build_full() -> Callable[[int, Tell], int]:
+    def work(task: int, tell: Tell) -> int:
+        raise HaltError("the disk is full")
+
+    return work
+
+
+def test_a_fault_that_would_meet_all_ends_the_run() -> None:
+    with pytest.raises(ValueError, match="the disk is full"):
+        list(run_pool(build_full, [1, 2, 3], workers=2, tasks_per_worker=1))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ingest.config import SegmentConfig
-from ingest.records import Segment, Word
-from ingest.text.segment import compression_ratio, make_clips, sentences, split_long
+from ingest.records import Refused, Segment, Word
+from ingest.text.clips import make_clips, split_at_cuts, split_long
+from ingest.text.segment import compression_ratio, sentences
 
 CONFIG = SegmentConfig()
 
@@ -63,7 +66,7 @@ def test_figures_of_trust_belong_to_the_sentence() -> None:
 
 def test_clips_reach_a_little_past_speech_but_not_into_a_neighbour() -> None:
     accepted = [segment(spoken("The wound is hydrated now.", 1.0)), segment(spoken("It is watertight I think.", 2.8))]
-    first, second = make_clips("v", accepted, 10.0, CONFIG)
+    (first, second), _refused = make_clips("v", accepted, 10.0, replace(CONFIG, min_clip_seconds=1.5))
     assert (first.start_seconds, first.end_seconds) == (pytest.approx(0.9), pytest.approx(2.75))
     assert (second.start_seconds, second.end_seconds) == (pytest.approx(2.75), pytest.approx(4.6))
     assert [first.index, second.index] == [0, 1]
@@ -76,16 +79,46 @@ def test_a_short_sentence_joins_the_nearer_neighbour() -> None:
         segment(spoken("Okay.", 3.0)),
         segment(spoken("Now the rhexis is begun here.", 3.6)),
     ]
-    clips = make_clips("v", accepted, 10.0, CONFIG)
+    clips, _refused = make_clips("v", accepted, 10.0, CONFIG)
     assert [clip.narration for clip in clips] == [
         "The capsule is stained with blue.",
         "Okay. Now the rhexis is begun here.",
     ]
 
 
-def test_a_short_sentence_alone_in_silence_stays_alone() -> None:
+def test_a_short_sentence_alone_reaches_into_the_silence_around_it() -> None:
     accepted = [segment(spoken("Okay.", 3.0)), segment(spoken("Now the rhexis is begun here.", 30.0))]
-    assert make_clips("v", accepted, 60.0, CONFIG)[0].narration == "Okay."
+    clips, refused = make_clips("v", accepted, 60.0, CONFIG)
+    assert clips[0].narration == "Okay."
+    assert (clips[0].start_seconds, clips[0].end_seconds) == (pytest.approx(2.15), pytest.approx(4.15))
+    assert not refused
+    early = [segment(spoken("Okay.", 0.1)), segment(spoken("Now the rhexis is begun here.", 30.0))]
+    ((clip, _after), refused) = make_clips("v", early, 60.0, CONFIG)
+    assert (clip.start_seconds, clip.end_seconds) == (0.0, pytest.approx(2.0))
+
+
+def test_a_sentence_between_two_cuts_that_is_too_short_is_refused_and_kept() -> None:
+    accepted = [
+        segment(spoken("The capsule is stained with blue.", 0.0)),
+        segment(spoken("Thank you.", 4.0)),
+        segment(spoken("Now the rhexis is begun here.", 6.0)),
+    ]
+    clips, (refused,) = make_clips("v", accepted, 10.0, CONFIG, cuts=(3.9, 4.8))
+    assert [(clip.index, clip.narration) for clip in clips] == [
+        (0, "The capsule is stained with blue."),
+        (1, "Now the rhexis is begun here."),
+    ]
+    assert (refused.kind, refused.text) == (Refused.CLIP, "Thank you.")
+    assert refused.reason == "too short: 0.9 s between its neighbours and scene cuts"
+
+
+def test_a_sentence_over_a_cut_is_split_between_words() -> None:
+    words = spoken("a b c d e f g h i j k l m n o p", 0.0)
+    assert [len(part) for part in split_at_cuts(words, (2.9,), 2.0)] == [8, 8]
+    assert [len(part) for part in split_at_cuts(words, (0.5,), 2.0)] == [16]
+    first, second = make_clips("v", [segment(words)], 10.0, CONFIG, cuts=(2.78,))[0]
+    assert first.end_seconds == pytest.approx(2.775)
+    assert second.start_seconds == pytest.approx(2.78)
 
 
 def test_a_long_sentence_is_split_at_its_widest_pause() -> None:
@@ -96,4 +129,6 @@ def test_a_long_sentence_is_split_at_its_widest_pause() -> None:
 
 def test_speech_after_the_last_picture_makes_no_clip() -> None:
     accepted = [segment(spoken("This has a picture still.", 0.0)), segment(spoken("This has none of them.", 20.0))]
-    assert len(make_clips("v", accepted, 10.0, CONFIG)) == 1
+    clips, (refused,) = make_clips("v", accepted, 10.0, CONFIG)
+    assert len(clips) == 1
+    assert refused.reason == "after the last picture"
