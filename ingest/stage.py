@@ -1,26 +1,32 @@
-"""What is done with one video in a worker process: decode, hear, clean, cut, title, and stage its samples."""
+"""What is done with a batch of videos in a worker process: decode each, hear them together, write the samples of each."""
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.config import IngestConfig, ShardsConfig
+from ingest.config import IngestConfig
+from ingest.manifest import Outcome, Stage
 from ingest.media import Scan, scan
-from ingest.records import Clip, Level, Metadata, Probe, Rejection, Sample, Transcript
-from ingest.shards import encode_jpeg, sha256_of, write_staged
-from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
-from ingest.text.clean import Cleaned, clean, is_narrated
-from ingest.text.clips import make_clips
-from ingest.text.segment import sentences
+from ingest.pool import HaltError, Tell
+from ingest.records import Level, Metadata, Probe, Sample, Transcript
+from ingest.samples import Story, make_samples
+from ingest.shards import sha256_of, write_staged
+from ingest.sources import SourceFile, local_copy
+from ingest.speech.transcribe import Speech, Transcriber, build_transcriber, listen, transcribe_all
+from ingest.speech.transcripts import read_transcript
+from ingest.spool import Spool
+from ingest.text.narration import Narration, narrate
 from ingest.text.titles import StructuredTitle, structure, to_text
+from ingest.text.tools import TextTools
+
+_SECONDS_BETWEEN_NOTES = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,182 +34,237 @@ class Task:
     """One video to be done."""
 
     video_id: str
-    path: Path
-    source_relative: str
+    file: SourceFile
     metadata: Metadata
+    transcripts: tuple[Path, ...]
+    """Those that came with it."""
     staged: Path
     """Where its samples are put."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Videos that are heard together."""
+
+    number: int
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """A note of a worker: which videos it is at, and what it does with them."""
+
+    video_ids: tuple[str, ...]
+    stage: Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
     """What became of one video. Without a probe it could not be used, and the notes say why."""
 
+    video_id: str
     probe: Probe | None
     sha256: str
     notes: tuple[str, ...]
+    refused: bool = False
+    """Whether it could be read, but must not or need not be in the corpus; the notes say why."""
     narrated: bool = False
     title: str = ""
     vague_title: bool = True
-    clips: tuple[Clip, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-    transcript: Transcript | None = None
+    language: str = ""
+    speech_seconds: float = 0.0
+    outcome: Outcome = Outcome()
     decode_seconds: float = 0.0
     asr_seconds: float = 0.0
     write_seconds: float = 0.0
 
 
-class VideoStage:
+class BatchStage:
     """Holds what is loaded once per process."""
 
     def __init__(self, config: IngestConfig) -> None:
         """Raises ValueError in one line if the recogniser cannot be loaded."""
         self._config = config
         self._transcriber: Transcriber = build_transcriber(config.asr)
+        self._tools = TextTools(config)
 
-    def __call__(self, task: Task) -> Result:
-        """Do one video and stage its samples. A video that cannot be used is a result, not an error."""
-        checksum = sha256_of(task.path)
-        with Spool(task.staged.parent, self._config.shards.jpeg_quality) as spool:
-            began = time.perf_counter()
+    def __call__(self, batch: Batch, tell: Tell) -> tuple[Result, ...]:
+        """Do the videos of a batch and stage their samples. A video that cannot be used is a result, not an error."""
+        with ExitStack() as stack:
+            seen = [self._decode(task, stack, tell) for task in batch.tasks]
+            usable = [one for one in seen if isinstance(one, _Seen)]
+            heard = self._hear(usable, tell)
+            done = {one.task.video_id: self._write(one, said, tell) for one, said in zip(usable, heard, strict=True)}
+        return tuple(one if isinstance(one, Result) else done[one.task.video_id] for one in seen)
+
+    def _decode(self, task: Task, stack: ExitStack, tell: Tell) -> _Seen | Result:
+        beat = _Beat(tell, Moment(video_ids=(task.video_id,), stage=Stage.DECODE))
+        began = time.perf_counter()
+        with _on_disk(task.staged.parent):
+            spool = stack.enter_context(Spool(task.staged.parent, self._config.shards.jpeg_quality))
+        with local_copy(task.file, task.staged.parent) as path:
+            checksum = sha256_of(path)
             try:
-                scanned = self._scan(task.path, spool)
+                found = self._scan(path, spool, beat)
             except ValueError as error:
-                return Result(probe=None, sha256=checksum, notes=(str(error).removeprefix(f"{task.path}: "),))
-            decoded = time.perf_counter()
-            heard = self._hear(task.video_id, scanned)
-            listened = time.perf_counter()
-            title = structure(task.metadata)
-            result = self._result(scanned, heard, title, checksum)
-            write_staged(task.staged, self._samples(task, result, spool))
-        return replace(
-            result,
-            decode_seconds=decoded - began,
-            asr_seconds=listened - decoded,
-            write_seconds=time.perf_counter() - listened,
+                note = str(error).removeprefix(f"{path}: ")
+                return Result(video_id=task.video_id, probe=None, sha256=checksum, notes=(note,))
+        speech = listen(found.audio, self._config.vad) if found.audio is not None else None
+        return _Seen(
+            task=task,
+            sha256=checksum,
+            scan=replace(found, audio=None),
+            speech=speech,
+            spool=spool,
+            seconds=time.perf_counter() - began,
         )
 
-    def _scan(self, path: Path, spool: Spool) -> Scan:
+    def _scan(self, path: Path, spool: Spool, beat: _Beat) -> Scan:
+        def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
+            beat()
+            with _on_disk(path):
+                spool.add(second, pixels_hwc)
+
         shards = self._config.shards
-        return scan(path, spool.add, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
+        return scan(path, keep, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
 
-    def _hear(self, video_id: str, scanned: Scan) -> _Speech:
-        if scanned.audio is None:
-            return _Speech(transcript=None, cleaned=Cleaned(accepted=(), rejected=()), clips=(), narrated=False)
-        config, duration = self._config, scanned.probe.duration_seconds
-        transcript = transcribe(scanned.audio, self._transcriber, config.asr, config.vad)
-        cleaned = clean(sentences(transcript.segments, config.segment), config.gates, config.asr.terms)
-        narrated = is_narrated(cleaned.accepted, duration, config.gates)
-        clips = make_clips(video_id, cleaned.accepted, duration, config.segment) if narrated else ()
-        return _Speech(transcript=transcript, cleaned=cleaned, clips=clips, narrated=narrated and bool(clips))
+    def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
+        loud = [one for one in seen if one.speech is not None and one.speech.windows]
+        tell(Moment(video_ids=tuple(one.task.video_id for one in seen), stage=Stage.TRANSCRIBE))
+        beat = _Beat(tell, Moment(video_ids=tuple(one.task.video_id for one in loud), stage=Stage.TRANSCRIBE))
+        began = time.perf_counter()
+        speeches = [one.speech for one in loud if one.speech is not None]
+        said = transcribe_all(speeches, self._transcriber, self._config.asr, beat)
+        seconds = time.perf_counter() - began
+        total = sum(speech.seconds for speech in speeches)
+        by_id = {
+            one.task.video_id: _Heard(transcript, seconds * speech.seconds / total)
+            for one, speech, transcript in zip(loud, speeches, said, strict=True)
+        }
+        return [by_id.get(one.task.video_id, _Heard(None, 0.0)) for one in seen]
 
-    def _result(self, scanned: Scan, heard: _Speech, title: StructuredTitle, checksum: str) -> Result:
-        return Result(
-            probe=scanned.probe,
-            sha256=checksum,
-            notes=scanned.notes,
-            narrated=heard.narrated,
+    def _write(self, seen: _Seen, heard: _Heard, tell: Tell) -> Result:
+        tell(Moment(video_ids=(seen.task.video_id,), stage=Stage.WRITE))
+        began = time.perf_counter()
+        try:
+            transcripts = self._transcripts(seen, heard)
+        except ValueError as error:
+            return Result(video_id=seen.task.video_id, probe=None, sha256=seen.sha256, notes=(str(error),))
+        probe = seen.scan.probe
+        narration = narrate(
+            seen.task.video_id, transcripts, probe.duration_seconds, (), self._tools, self._config
+        )
+        title = structure(seen.task.metadata)
+        result = Result(
+            video_id=seen.task.video_id,
+            probe=probe,
+            sha256=seen.sha256,
+            notes=seen.scan.notes,
+            narrated=narration.narrated,
             title=to_text(title),
             vague_title=title.vague,
-            clips=heard.clips,
-            rejections=heard.refusals(),
-            transcript=heard.transcript,
+            language=transcripts[0].language if transcripts else "",
+            speech_seconds=seen.speech.seconds if seen.speech else 0.0,
+            outcome=_outcome(narration, transcripts),
+            decode_seconds=seen.seconds,
+            asr_seconds=heard.seconds,
         )
+        with _on_disk(seen.task.staged.parent):
+            write_staged(seen.task.staged, self._samples(seen, result))
+        return replace(result, write_seconds=time.perf_counter() - began)
 
-    def _samples(self, task: Task, result: Result, spool: Spool) -> Iterator[Sample]:
-        shards = self._config.shards
-        for clip in result.clips:
-            frames = clip_frames(spool.seconds, clip, shards)
-            yield _sample(task, result, clip, Level.CLIP, spool.pick(frames))
-        duration = result.probe.duration_seconds if result.probe else 0.0
-        whole = Clip(video_id=task.video_id, index=0, start_seconds=0.0, end_seconds=duration, narration=result.title)
-        frames = uniform_frames(spool.seconds, 0.0, duration, shards.video_frames)
-        yield _sample(task, result, whole, Level.VIDEO, spool.pick(frames))
+    def _transcripts(self, seen: _Seen, heard: _Heard) -> tuple[Transcript, ...]:
+        duration = seen.scan.probe.duration_seconds
+        given = tuple(read_transcript(path, duration) for path in seen.task.transcripts)
+        return ((heard.transcript,) if heard.transcript else ()) + given
+
+    def _samples(self, seen: _Seen, result: Result) -> Iterator[Sample]:
+        story = Story(
+            whole=_whole(seen, result),
+            chapters=result.outcome.chapters,
+            clips=result.outcome.clips,
+            seconds=seen.spool.seconds,
+            places=range(len(seen.spool.seconds)),
+        )
+        return make_samples(story, seen.spool.jpegs, self._config.shards)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Speech:
+class _Seen:
+    """A video that was decoded."""
+
+    task: Task
+    sha256: str
+    scan: Scan
+    """Without its sound."""
+    speech: Speech | None
+    spool: Spool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
     transcript: Transcript | None
-    cleaned: Cleaned
-    clips: tuple[Clip, ...]
-    narrated: bool
-
-    def refusals(self) -> tuple[Rejection, ...]:
-        """What was heard and not used, text of a video that counts as silent among it."""
-        if self.narrated:
-            return self.cleaned.rejected
-        stray = [
-            Rejection(
-                start_seconds=one.start_seconds,
-                end_seconds=one.end_seconds,
-                text=one.text,
-                reason="silent video: too little speech",
-            )
-            for one in self.cleaned.accepted
-        ]
-        return tuple(sorted((*self.cleaned.rejected, *stray), key=lambda one: one.start_seconds))
+    seconds: float
 
 
-def _sample(task: Task, result: Result, span: Clip, level: Level, pictures: Sequence[tuple[float, bytes]]) -> Sample:
-    start_ms = round(1000 * span.start_seconds)
-    return Sample(
-        key=f"{task.video_id}-{start_ms:08d}" if level is Level.CLIP else task.video_id,
-        level=level,
-        video_id=task.video_id,
-        narrated=result.narrated,
-        start_seconds=span.start_seconds,
-        end_seconds=span.end_seconds,
-        text=span.narration,
-        frame_seconds=tuple(second for second, _jpeg in pictures),
-        jpegs=tuple(jpeg for _second, jpeg in pictures),
-        license=task.metadata.license,
-        source=task.source_relative,
+class _Beat:
+    """Tells now and then that the work still moves."""
+
+    def __init__(self, tell: Tell, moment: Moment) -> None:
+        self._tell = tell
+        self._moment = moment
+        self._told_at = time.monotonic()
+        tell(moment)
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at > _SECONDS_BETWEEN_NOTES:
+            self._told_at = now
+            self._tell(self._moment)
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    """A disk that cannot be written would fail every video: it ends the run instead."""
+    try:
+        yield
+    except OSError as error:
+        raise HaltError(cannot_write(folder, error)) from error
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """One line for a disk that is full or gone."""
+    return (
+        f"{path}: cannot be written ({error.strerror or error}): make room or mend the disk, then run the same command "
+        "again; what is done is kept"
     )
 
 
-def clip_frames(seconds: Sequence[float], clip: Clip, shards: ShardsConfig) -> list[int]:
-    """Places of a clip's frames among the sampled `seconds`: about `shards.fps`, at most `shards.clip_frames`."""
-    wanted = round((clip.end_seconds - clip.start_seconds) * shards.fps)
-    return uniform_frames(seconds, clip.start_seconds, clip.end_seconds, min(max(wanted, 1), shards.clip_frames))
+def _outcome(narration: Narration, transcripts: Sequence[Transcript]) -> Outcome:
+    return Outcome(
+        clips=narration.clips,
+        rejections=narration.rejections,
+        corrections=narration.corrections,
+        transcripts=tuple(transcripts),
+    )
 
 
-def uniform_frames(seconds: Sequence[float], start: float, end: float, count: int) -> list[int]:
-    """Places of up to `count` frames nearest to the middles of equal parts of a span, each once, in order."""
-    clock = np.asarray(seconds)
-    middles = start + (np.arange(count) + 0.5) * (end - start) / count
-    after = np.clip(np.searchsorted(clock, middles), 1, max(len(clock) - 1, 1))
-    before = after - 1
-    after = np.minimum(after, len(clock) - 1)
-    nearest = np.where(middles - clock[before] <= clock[after] - middles, before, after)
-    return [int(place) for place in np.unique(nearest)]
-
-
-class Spool:
-    """Sampled pictures of one video as JPEGs in a file without a name, so that a long video is never held in memory."""
-
-    def __init__(self, folder: Path, quality: int) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by __exit__
-        self._quality = quality
-        self._places: list[tuple[int, int]] = []
-        self.seconds: list[float] = []
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._file.close()
-
-    def add(self, second: float, pixels_hwc: NDArray[np.uint8]) -> None:
-        """Append the picture of a second; seconds must increase."""
-        data = encode_jpeg(pixels_hwc, self._quality)
-        self._places.append((self._file.seek(0, 2), len(data)))
-        self._file.write(data)
-        self.seconds.append(second)
-
-    def pick(self, places: Iterable[int]) -> list[tuple[float, bytes]]:
-        """Seconds and pictures at these places, as they were encoded."""
-        return [(self.seconds[place], self._read(*self._places[place])) for place in places]
-
-    def _read(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        return self._file.read(length)
+def _whole(seen: _Seen, result: Result) -> Sample:
+    task = seen.task
+    return Sample(
+        key=task.video_id,
+        level=Level.VIDEO,
+        video_id=task.video_id,
+        narrated=result.narrated,
+        start_seconds=0.0,
+        end_seconds=seen.scan.probe.duration_seconds,
+        text=result.title,
+        frame_seconds=(),
+        jpegs=(),
+        license=task.metadata.license,
+        source=task.file.relative,
+        consent=task.metadata.consent,
+        split=task.metadata.split,
+        source_sha256=seen.sha256,
+    )

@@ -1,0 +1,114 @@
+"""From the transcripts of a video to the text that training sees, with everything that was changed or left out on the way.
+
+Order: sentences, gates on what was heard, terms corrected, identifiers masked, narrated or silent, sentences that describe
+the operation, rewriting if a model is given, clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ingest.config import IngestConfig
+from ingest.records import Clip, Correction, Rejection, Segment, Transcript
+from ingest.speech.transcripts import ENGINE as GIVEN
+from ingest.text.clean import Cleaned, clean, is_narrated
+from ingest.text.clips import make_clips
+from ingest.text.segment import join_words, sentences
+from ingest.text.tools import TextTools
+
+_UNPUNCTUATED_WORDS = 60
+"""With more words than this to a full stop, the lines of a transcript are its sentences."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Narration:
+    """What is said in one video, as far as it is believed."""
+
+    narrated: bool
+    clips: tuple[Clip, ...] = ()
+    sentences: tuple[Segment, ...] = ()
+    """The accepted ones, from which titles take evidence."""
+    rejections: tuple[Rejection, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+
+
+def narrate(
+    video_id: str,
+    transcripts: Sequence[Transcript],
+    duration_seconds: float,
+    cuts: Sequence[float],
+    tools: TextTools,
+    config: IngestConfig,
+) -> Narration:
+    """Make the narration of one video from its transcripts.
+
+    The first one that holds enough speech is cut into clips at the scene `cuts`; the others give each clip its
+    `alternatives`.
+    """
+    if not transcripts:
+        return Narration(narrated=False)
+    believed = [_believed(one, tools, config) for one in transcripts]
+    spoken = [one for one in believed if is_narrated(one.accepted, duration_seconds, config.gates)]
+    if not spoken:
+        return _silent(believed[0], "silent video: too little speech")
+    main = spoken[0]
+    kept = tools.procedural(main.accepted)
+    clips, refused = make_clips(video_id, kept.accepted, duration_seconds, config.segment, cuts)
+    others = [one for one in believed if one is not main]
+    return Narration(
+        narrated=bool(clips),
+        clips=tuple(_with_alternatives(tools.rewritten(clip), others) for clip in clips),
+        sentences=kept.accepted,
+        rejections=_in_order((*main.rejected, *kept.rejected, *refused)),
+        corrections=main.corrections,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Believed(Cleaned):
+    corrections: tuple[Correction, ...] = ()
+
+
+def _believed(transcript: Transcript, tools: TextTools, config: IngestConfig) -> _Believed:
+    """Sentences of one transcript that pass the gates, corrected and without identifiers."""
+    cleaned = clean(_sentences(transcript, config), config.gates, tools.hot_words)
+    corrected, corrections = tools.corrected(cleaned.accepted)
+    masked, masks = tools.masked(corrected)
+    return _Believed(accepted=masked, rejected=tools.masked_rejections(cleaned.rejected), corrections=(*corrections, *masks))
+
+
+def _sentences(transcript: Transcript, config: IngestConfig) -> Sequence[Segment]:
+    words = [word.text for segment in transcript.segments for word in segment.words]
+    stops = sum(word.endswith((".", "?", "!")) for word in words)
+    if transcript.engine == GIVEN and len(words) > _UNPUNCTUATED_WORDS * stops:
+        return transcript.segments
+    return sentences(transcript.segments, config.segment)
+
+
+def _silent(believed: Cleaned, reason: str) -> Narration:
+    """What was heard in a video that counts as silent is kept as refused."""
+    stray = [
+        Rejection(start_seconds=one.start_seconds, end_seconds=one.end_seconds, text=one.text, reason=reason)
+        for one in believed.accepted
+    ]
+    return Narration(narrated=False, rejections=_in_order((*believed.rejected, *stray)))
+
+
+def _in_order(rejections: Sequence[Rejection]) -> tuple[Rejection, ...]:
+    return tuple(sorted(rejections, key=lambda one: one.start_seconds))
+
+
+def _with_alternatives(clip: Clip, others: Sequence[Cleaned]) -> Clip:
+    said = [_said_within(clip, other.accepted) for other in others]
+    return replace(clip, alternatives=(*clip.alternatives, *(text for text in said if text)))
+
+
+def _said_within(clip: Clip, accepted: Sequence[Segment]) -> str:
+    """The words of another transcript whose middles lie in a clip's span."""
+    return join_words(
+        word
+        for segment in accepted
+        for word in segment.words
+        if clip.start_seconds <= (word.start_seconds + word.end_seconds) / 2 < clip.end_seconds
+    )
