@@ -40,7 +40,7 @@ class State(Option):
     REJECTED = "rejected"
     """Not usable as it is; looked at again when its bytes change."""
     FAILED = "failed"
-    """Something broke; tried again with `retry_failed=true` or when its bytes change."""
+    """Something broke; tried again with `retry=failed` or when its bytes change."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,10 +232,21 @@ class Manifest:
 
     def finish(self, row: VideoRow, outcome: Outcome | None = None) -> None:
         """Write the outcome of one video, replacing all that was known of it; all or nothing."""
-        work: list[tuple[str, Sequence[Any]]] = [
-            (f"DELETE FROM {table} WHERE video_id=?", (row.video_id,)) for table in _OUTCOME_TABLES
-        ]
-        self._transaction([*work, _put_video(row), *(_put_outcome(row.video_id, outcome) if outcome else ())])
+        self.finish_all([(row, outcome)])
+
+    def finish_all(self, outcomes: Iterable[tuple[VideoRow, Outcome | None]]) -> None:
+        """As `finish` for several videos; all of them or none."""
+        work: list[tuple[str, Sequence[Any]]] = []
+        for row, outcome in outcomes:
+            work += [(f"DELETE FROM {table} WHERE video_id=?", (row.video_id,)) for table in _OUTCOME_TABLES]
+            work += [_put_video(row), *(_put_outcome(row.video_id, outcome) if outcome else ())]
+        self._transaction(work)
+
+    def enter_stage(self, video_ids: Iterable[str], stage: Stage, now: str) -> None:
+        """Note that a stage of some videos was begun at `now`, UTC in ISO 8601."""
+        update = "UPDATE videos SET stage=?, started_at=CASE WHEN ? THEN ? ELSE started_at END WHERE video_id=?"
+        first = stage is Stage.DECODE
+        self._transaction([(update, (stage.value, first, now, video_id)) for video_id in video_ids])
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with closing(self._connection.execute(query, values)) as cursor:

@@ -15,7 +15,7 @@ SAMPLE_RATE_HZ = 16_000
 
 
 class Level(str, Enum):
-    """Levels of text: clip and whole video as OphCLIP trains on them (paper section 3.2), and phases where there are."""
+    """Levels of text: clip and whole video, which OphCLIP trains on (paper section 3.2), and phases between them."""
 
     CLIP = "clip"
     PHASE = "phase"

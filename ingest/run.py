@@ -1,4 +1,4 @@
-"""`ophclip ingest`: a folder of videos becomes a corpus.
+"""`ophclip ingest`: videos become a corpus.
 
 The manifest says what is done; a second run finds nothing to do, and a run that was killed goes on where it was, to
 the same shards.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -17,15 +18,15 @@ from functools import partial
 from pathlib import Path
 
 from ingest.config import IngestConfig
-from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, Stage, State, VideoRow
 from ingest.media.readers import require_reader
 from ingest.pack import pack, recover, staged_path
-from ingest.pool import Crash, run_pool
+from ingest.pool import Crash, Note, run_pool
 from ingest.records import Metadata
-from ingest.register import register
-from ingest.sources import SourceFile, find_videos, read_metadata
+from ingest.register import Source, register, with_transcripts
+from ingest.sources import find_videos
 from ingest.speech.transcribe import find_weights
-from ingest.stage import Result, Task, VideoStage
+from ingest.stage import Batch, BatchStage, Moment, Result, Task, cannot_write
 
 Progress = Callable[[int, int, str], None]
 
@@ -67,25 +68,26 @@ class IngestSummary:
         return "\n".join([head, *(f"  {one.file}: {one.state.value}: {one.reason}" for one in self.reports)])
 
 
-def ingest(source: Path, corpus: Path, config: IngestConfig, progress: Progress | None = None) -> IngestSummary:
-    """Bring `corpus` up to date with the videos under `source`.
+def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Progress | None = None) -> IngestSummary:
+    """Bring `corpus` up to date with the videos of `source`: a folder, a CSV or Parquet list, or an fsspec address.
 
     `progress` is called with (done, total, message). Raises ValueError in one line if there is nothing to ingest, the
     corpus cannot be written or the recogniser's weights are missing; a video that cannot be used is reported instead.
     """
     began = time.perf_counter()
     report = progress or _quiet
-    files = find_videos(str(source))
+    sources = with_transcripts(find_videos(str(source)), config.transcripts)
     with _writable(corpus), Manifest(corpus / MANIFEST_NAME) as manifest:
         recover(corpus)
-        rows = register(files, manifest, corpus, config)
-        work = [file for file in files if rows[file.relative].state is State.PENDING]
+        rows = register(sources, manifest, corpus, config)
+        work = [one for one in sources if rows[one.file.relative].state is State.PENDING]
         if work:
             _Run(manifest, corpus, config, report).work(work, rows)
         done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
         if done:
             pack(corpus, done, config.shards.samples_per_shard, report)
-        return _summary(files, manifest, len(work), time.perf_counter() - began)
+        found = {one.file.relative for one in sources}
+        return _summary(found, manifest, len(work), time.perf_counter() - began)
 
 
 def _quiet(_done: int, _total: int, _message: str) -> None:
@@ -94,7 +96,7 @@ def _quiet(_done: int, _total: int, _message: str) -> None:
 
 @contextmanager
 def _writable(corpus: Path) -> Iterator[None]:
-    """Make the corpus folder and hold it against a second ingest."""
+    """Make the corpus folder and hold it against a second ingest; a disk that fails later is told in one line."""
     try:
         corpus.mkdir(parents=True, exist_ok=True)
         lock = (corpus / ".lock").open("w")
@@ -105,68 +107,152 @@ def _writable(corpus: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ValueError(f"{corpus}: another ingest is writing it: wait, or choose another folder") from error
-        yield
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ValueError(cannot_write(corpus, error)) from error
 
 
-@dataclass(frozen=True, slots=True)
 class _Run:
     """Works on what is pending and enters what became of it."""
 
-    manifest: Manifest
-    corpus: Path
-    config: IngestConfig
-    report: Progress
+    def __init__(self, manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress) -> None:
+        find_weights(config.asr)
+        require_reader(config.reader)
+        self._manifest = manifest
+        self._corpus = corpus
+        self._config = config
+        self._report = report
+        self._finished = 0
+        self._total = 0
 
-    def work(self, files: Sequence[SourceFile], rows: Mapping[str, VideoRow]) -> None:
-        find_weights(self.config.asr)
-        require_reader(self.config.reader)
-        beside = {file.relative: read_metadata(file) for file in files}
-        # The longest first, so that no worker is left alone with one at the end.
-        largest_first = sorted(files, key=lambda file: -file.size_bytes)
-        tasks = [self._task(file, rows[file.relative].video_id, beside[file.relative][0]) for file in largest_first]
-        self.report(0, len(tasks), "loading the recogniser")
-        for number, (task, outcome) in enumerate(self._outcomes(tasks), 1):
-            _metadata, checksum, complaint = beside[task.source_relative]
-            row = replace(rows[task.source_relative], metadata_sha256=checksum)
-            self.report(number, len(tasks), self._enter(row, task.metadata, outcome, complaint))
+    def work(self, sources: Sequence[Source], rows: Mapping[str, VideoRow]) -> None:
+        """Do all sources. Where a video takes a worker down, the others of its batch are done again without it."""
+        tasks = {rows[one.file.relative].video_id: self._task(one, rows[one.file.relative]) for one in sources}
+        waiting = {row.video_id: row for row in rows.values() if row.video_id in tasks}
+        self._total = len(waiting)
+        self._report(0, self._total, "loading the recogniser")
+        while waiting:
+            for batch, outcome in self._outcomes(_batches(waiting.values(), tasks)):
+                for video_id in self._taken(batch, outcome, waiting):
+                    del waiting[video_id]
+                    self._finished += 1
+                    self._report(self._finished, self._total, video_id)
 
-    def _task(self, file: SourceFile, video_id: str, metadata: Metadata) -> Task:
-        staged = staged_path(self.corpus, video_id)
-        return Task(
-            video_id=video_id, path=Path(file.location), source_relative=file.relative, metadata=metadata, staged=staged
+    def _task(self, source: Source, row: VideoRow) -> _Told:
+        metadata, checksum, complaint = source.metadata()
+        task = Task(
+            video_id=row.video_id,
+            file=source.file,
+            metadata=metadata,
+            transcripts=source.transcripts,
+            staged=staged_path(self._corpus, row.video_id),
         )
+        return _Told(task, checksum, complaint)
 
-    def _outcomes(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Crash]]:
-        threads = self.config.asr.threads
-        return run_pool(
-            partial(VideoStage, self.config),
-            tasks,
-            workers=self.config.workers or max(1, (os.cpu_count() or 1) // threads),
-            tasks_per_worker=self.config.videos_per_worker,
-            threads=threads,
+    def _outcomes(self, batches: Sequence[_ToldBatch]) -> Iterator[tuple[_ToldBatch, tuple[Result, ...] | _Blame]]:
+        config = self._config
+        by_number = {batch.number: batch for batch in batches}
+        at: dict[int, Moment] = {}
+        news = run_pool(
+            partial(BatchStage, config),
+            [Batch(number=batch.number, tasks=tuple(one.task for one in batch.told)) for batch in batches],
+            workers=config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads),
+            tasks_per_worker=max(1, config.videos_per_worker // max(len(batch.told) for batch in batches)),
+            threads=config.asr.threads,
+            stall_seconds=config.stall_seconds,
         )
+        for batch, outcome in news:
+            if isinstance(outcome, Note):
+                at[batch.number] = outcome.value
+                self._note(outcome.value)
+            elif isinstance(outcome, Crash):
+                yield by_number[batch.number], _Blame(outcome.reason, at.get(batch.number))
+            else:
+                yield by_number[batch.number], outcome
 
-    def _enter(self, row: VideoRow, metadata: Metadata, outcome: Result | Crash, complaint: str) -> str:
-        """Write what became of one video into the manifest, and say it in a few words."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        row = replace(row, attempts=row.attempts + 1, finished_at=now)
-        if isinstance(outcome, Crash):
-            self.manifest.finish(replace(row, state=State.FAILED, reason=f"the worker {outcome.reason}"))
-            return f"{row.video_id}: failed"
-        row = replace(row, sha256=outcome.sha256)
-        if outcome.probe is None:
-            self.manifest.finish(replace(row, state=State.REJECTED, reason="; ".join(outcome.notes)))
-            return f"{row.video_id}: rejected"
-        reason = "; ".join(note for note in (*outcome.notes, complaint) if note)
-        done = replace(_done(row, metadata, outcome, self.config), **asdict(outcome.probe), reason=reason)
-        self.manifest.finish(done, outcome.clips, outcome.rejections, outcome.transcript)
-        return f"{row.video_id}: " + (f"narrated, {len(outcome.clips)} clips" if outcome.narrated else "silent")
+    def _note(self, moment: Moment) -> None:
+        self._manifest.enter_stage(moment.video_ids, moment.stage, _now())
+        names = ", ".join(moment.video_ids[:2]) + (" ..." if len(moment.video_ids) > 2 else "")
+        self._report(self._finished, self._total, f"{moment.stage.value} {names}")
+
+    def _taken(
+        self, batch: _ToldBatch, outcome: tuple[Result, ...] | _Blame, waiting: dict[str, VideoRow]
+    ) -> list[str]:
+        """Enter what became of a batch, and return the videos that need no more work."""
+        if isinstance(outcome, _Blame):
+            return self._blamed(batch, outcome, waiting)
+        told = {one.task.video_id: one for one in batch.told}
+        entries = [self._entry(waiting[one.video_id], told[one.video_id], one) for one in outcome]
+        self._manifest.finish_all(entries)
+        return [one.video_id for one in outcome]
+
+    def _entry(self, row: VideoRow, told: _Told, result: Result) -> tuple[VideoRow, Outcome | None]:
+        row = replace(_attempted(row), metadata_sha256=told.checksum, sha256=result.sha256)
+        reason = "; ".join(note for note in (*result.notes, told.complaint) if note)
+        if result.probe is None:
+            return replace(row, state=result.state, reason=reason), None
+        row = replace(row, **asdict(result.probe), state=result.state, stage=Stage.COMPLETE, reason=reason)
+        return _with_facts(row, told.task.metadata, result, self._config), result.outcome
+
+    def _blamed(self, batch: _ToldBatch, blame: _Blame, waiting: dict[str, VideoRow]) -> list[str]:
+        """One video takes the blame if it is known which; else each of them is tried alone."""
+        suspects = blame.moment.video_ids if blame.moment else tuple(one.task.video_id for one in batch.told)
+        if len(suspects) == 1:
+            row = _attempted(waiting[suspects[0]])
+            doing = f" at the stage {blame.moment.stage.value}" if blame.moment else ""
+            self._manifest.finish(replace(row, state=State.FAILED, reason=f"the worker {blame.reason}{doing}"))
+            return [suspects[0]]
+        last = max(row.batch for row in self._manifest.videos())
+        for number, video_id in enumerate(suspects, last + 1):
+            waiting[video_id] = replace(waiting[video_id], batch=number)
+        self._manifest.put(waiting[video_id] for video_id in suspects)
+        return []
 
 
-def _done(row: VideoRow, metadata: Metadata, result: Result, config: IngestConfig) -> VideoRow:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A task, the checksum of what came beside the video, and what is wrong with that."""
+
+    task: Task
+    checksum: str
+    complaint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ToldBatch:
+    number: int
+    told: tuple[_Told, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Blame:
+    """How a worker ended, and what it was at."""
+
+    reason: str
+    moment: Moment | None
+
+
+def _batches(waiting: Iterable[VideoRow], tasks: Mapping[str, _Told]) -> list[_ToldBatch]:
+    """The batches of what waits, those of long videos first, so that no worker is left alone with one at the end."""
+    grouped: dict[int, list[_Told]] = {}
+    for row in sorted(waiting, key=lambda row: row.video_id):
+        grouped.setdefault(row.batch, []).append(tasks[row.video_id])
+    batches = [_ToldBatch(number, tuple(told)) for number, told in grouped.items()]
+    return sorted(batches, key=lambda batch: -sum(one.task.file.size_bytes for one in batch.told))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _attempted(row: VideoRow) -> VideoRow:
+    return replace(row, attempts=row.attempts + 1, finished_at=_now())
+
+
+def _with_facts(row: VideoRow, metadata: Metadata, result: Result, config: IngestConfig) -> VideoRow:
     return replace(
         row,
-        state=State.DONE,
         narrated=result.narrated,
         title=result.title,
         vague_title=result.vague_title,
@@ -174,23 +260,26 @@ def _done(row: VideoRow, metadata: Metadata, result: Result, config: IngestConfi
         uploader=metadata.uploader,
         upload_date=metadata.upload_date,
         webpage_url=metadata.webpage_url,
+        consent=metadata.consent,
+        split=metadata.split,
+        language=result.language,
         engine=config.asr.engine.value,
         model=config.asr.model,
-        speech_seconds=result.transcript.speech_seconds if result.transcript else 0.0,
+        speech_seconds=result.speech_seconds,
         decode_seconds=round(result.decode_seconds, 3),
         asr_seconds=round(result.asr_seconds, 3),
         write_seconds=round(result.write_seconds, 3),
-        clips=len(result.clips),
+        clips=len(result.outcome.clips),
+        phases=len(result.outcome.chapters),
     )
 
 
-def _summary(files: Sequence[SourceFile], manifest: Manifest, processed: int, wall_seconds: float) -> IngestSummary:
-    found = {file.relative for file in files}
+def _summary(found: set[str], manifest: Manifest, processed: int, wall_seconds: float) -> IngestSummary:
     rows = [row for row in manifest.videos() if row.source_relative in found]
     done = [row for row in rows if row.state is State.DONE]
     narrated = [row for row in done if row.narrated]
     return IngestSummary(
-        videos=len(files),
+        videos=len(found),
         processed=processed,
         done=len(done),
         narrated=len(narrated),

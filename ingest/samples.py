@@ -53,9 +53,7 @@ def make_samples(story: Story, pictures: Pictures, shards: ShardsConfig) -> Iter
             parent=story.whole.key,
         )
         yield _with_frames(span, story, pictures, shards, shards.phase_frames)
-    frames = uniform_frames(
-        story.seconds, story.whole.start_seconds, story.whole.end_seconds, shards.video_frames
-    )
+    frames = uniform_frames(story.seconds, story.whole.start_seconds, story.whole.end_seconds, shards.video_frames)
     yield _filled(story.whole, frames, story, pictures)
 
 

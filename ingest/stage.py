@@ -1,32 +1,34 @@
-"""What is done with a batch of videos in a worker process: decode each, hear them together, write the samples of each."""
+"""What a worker process does with a batch of videos: decode each, hear them together, write the samples of each."""
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import IngestConfig
-from ingest.manifest import Outcome, Stage
+from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.pool import HaltError, Tell
 from ingest.records import Level, Metadata, Probe, Sample, Transcript
 from ingest.samples import Story, make_samples
 from ingest.shards import sha256_of, write_staged
-from ingest.sources import SourceFile, local_copy
+from ingest.sources import SourceError, SourceFile, local_copy
 from ingest.speech.transcribe import Speech, Transcriber, build_transcriber, listen, transcribe_all
 from ingest.speech.transcripts import read_transcript
 from ingest.spool import Spool
-from ingest.text.narration import Narration, narrate
-from ingest.text.titles import StructuredTitle, structure, to_text
+from ingest.text.narration import Footage, Narration, narrate
+from ingest.text.titles import structure, to_text
 from ingest.text.tools import TextTools
 
 _SECONDS_BETWEEN_NOTES = 5.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,20 +62,19 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What became of one video. Without a probe it could not be used, and the notes say why."""
+    """What became of one video; the notes say why it is not done, or what is odd about it."""
 
     video_id: str
-    probe: Probe | None
-    sha256: str
+    state: State
     notes: tuple[str, ...]
-    refused: bool = False
-    """Whether it could be read, but must not or need not be in the corpus; the notes say why."""
+    sha256: str = ""
+    probe: Probe | None = None
     narrated: bool = False
     title: str = ""
     vague_title: bool = True
     language: str = ""
     speech_seconds: float = 0.0
-    outcome: Outcome = Outcome()
+    outcome: Outcome = field(default_factory=Outcome)
     decode_seconds: float = 0.0
     asr_seconds: float = 0.0
     write_seconds: float = 0.0
@@ -102,13 +103,20 @@ class BatchStage:
         began = time.perf_counter()
         with _on_disk(task.staged.parent):
             spool = stack.enter_context(Spool(task.staged.parent, self._config.shards.jpeg_quality))
-        with local_copy(task.file, task.staged.parent) as path:
-            checksum = sha256_of(path)
-            try:
-                found = self._scan(path, spool, beat)
-            except ValueError as error:
-                note = str(error).removeprefix(f"{path}: ")
-                return Result(video_id=task.video_id, probe=None, sha256=checksum, notes=(note,))
+        try:
+            with local_copy(task.file, task.staged.parent) as path:
+                checksum = sha256_of(path)
+                try:
+                    found = self._scan(path, spool, task.staged.parent, beat)
+                except ValueError as error:
+                    note = str(error).removeprefix(f"{path}: ")
+                    return Result(video_id=task.video_id, state=State.REJECTED, sha256=checksum, notes=(note,))
+        except SourceError as error:
+            return Result(video_id=task.video_id, state=State.FAILED, notes=(str(error),))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise HaltError(cannot_write(task.staged.parent, error)) from error
+            return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
         speech = listen(found.audio, self._config.vad) if found.audio is not None else None
         return _Seen(
             task=task,
@@ -119,10 +127,10 @@ class BatchStage:
             seconds=time.perf_counter() - began,
         )
 
-    def _scan(self, path: Path, spool: Spool, beat: _Beat) -> Scan:
+    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> Scan:
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             beat()
-            with _on_disk(path):
+            with _on_disk(folder):
                 spool.add(second, pixels_hwc)
 
         shards = self._config.shards
@@ -149,14 +157,14 @@ class BatchStage:
         try:
             transcripts = self._transcripts(seen, heard)
         except ValueError as error:
-            return Result(video_id=seen.task.video_id, probe=None, sha256=seen.sha256, notes=(str(error),))
+            return Result(video_id=seen.task.video_id, state=State.REJECTED, sha256=seen.sha256, notes=(str(error),))
         probe = seen.scan.probe
-        narration = narrate(
-            seen.task.video_id, transcripts, probe.duration_seconds, (), self._tools, self._config
-        )
+        footage = Footage(video_id=seen.task.video_id, duration_seconds=probe.duration_seconds)
+        narration = narrate(footage, transcripts, self._tools, self._config)
         title = structure(seen.task.metadata)
         result = Result(
             video_id=seen.task.video_id,
+            state=State.DONE,
             probe=probe,
             sha256=seen.sha256,
             notes=seen.scan.notes,
@@ -233,11 +241,12 @@ def _on_disk(folder: Path) -> Iterator[None]:
         raise HaltError(cannot_write(folder, error)) from error
 
 
-def cannot_write(path: Path, error: OSError) -> str:
+def cannot_write(path: Path, error: Exception) -> str:
     """One line for a disk that is full or gone."""
+    why = getattr(error, "strerror", None) or error
     return (
-        f"{path}: cannot be written ({error.strerror or error}): make room or mend the disk, then run the same command "
-        "again; what is done is kept"
+        f"{path}: cannot be written ({why}): make room or mend the disk, then run the same command again; "
+        "what is done is kept"
     )
 
 

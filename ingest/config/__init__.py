@@ -7,19 +7,29 @@ from dataclasses import dataclass, field
 from ingest.config.checks import require
 from ingest.config.pictures import Reader, ShardsConfig
 from ingest.config.speech import AsrConfig, Engine, VadConfig
-from ingest.config.text import CorrectConfig, GatesConfig, SegmentConfig
+from ingest.config.text import CorrectConfig, FilterConfig, GatesConfig, SegmentConfig
+from ingest.options import Option
 
 __all__ = [
     "AsrConfig",
     "CorrectConfig",
     "Engine",
+    "FilterConfig",
     "GatesConfig",
     "IngestConfig",
     "Reader",
+    "Retry",
     "SegmentConfig",
     "ShardsConfig",
     "VadConfig",
 ]
+
+
+class Retry(Option):
+    """Which videos of earlier runs are tried again although nothing changed."""
+
+    NONE = "none"
+    FAILED = "failed"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,6 +39,8 @@ class IngestConfig:
     asr: AsrConfig = field(default_factory=AsrConfig)
     vad: VadConfig = field(default_factory=VadConfig)
     gates: GatesConfig = field(default_factory=GatesConfig)
+    correct: CorrectConfig = field(default_factory=CorrectConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
     reader: Reader = Reader.PYAV
@@ -37,9 +49,15 @@ class IngestConfig:
     """Worker processes; 0 takes as many as there are CPUs for `asr.threads` each."""
     videos_per_worker: int = 500
     """A worker is replaced after so many videos, which contains what decoders leak."""
-    retry_failed: bool = False
-    """Try again the videos that failed in an earlier run."""
+    stall_seconds: float = 900.0
+    """A worker that has not moved for so long is ended, and its video fails."""
+    retry: Retry = Retry.NONE
+    """`failed`: try again the videos that failed in an earlier run."""
+    transcripts: str = ""
+    """Folder of transcripts that came with the videos: `NAME.csv` (`start,end,text`), `NAME.srt`, `NAME.vtt`;
+    several of one video as `NAME.WHOSE.csv`."""
 
     def __post_init__(self) -> None:
         require(self.workers >= 0, "workers", self.workers, "0 or more")
+        require(self.stall_seconds > 0.0, "stall_seconds", self.stall_seconds, "more than 0 seconds")
         require(self.videos_per_worker >= 1, "videos_per_worker", self.videos_per_worker, "at least 1")

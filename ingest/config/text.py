@@ -94,6 +94,7 @@ class FilterConfig:
         require(self.batch_size >= 1, "filter.batch_size", self.batch_size, "at least 1")
 
 
+@dataclass(kw_only=True, slots=True)
 class CorrectConfig:
     """When misheard words are replaced by a term of the lexicon.
 

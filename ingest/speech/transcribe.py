@@ -103,8 +103,9 @@ def transcribe(audio: NDArray[np.float32], transcriber: Transcriber, asr: AsrCon
 
 
 def _transcript(speech: Speech, heard: Sequence[Heard], asr: AsrConfig) -> Transcript:
+    pairs = zip(speech.windows, heard, strict=True)
     return Transcript(
-        segments=tuple(_segment(window, said) for window, said in zip(speech.windows, heard, strict=True) if said.words),
+        segments=tuple(_segment(window, said) for window, said in pairs if said.words),
         language=asr.language,
         engine=asr.engine.value,
         model=asr.model,

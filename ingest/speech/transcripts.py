@@ -1,4 +1,4 @@
-"""Transcripts that come with a video: `NAME.csv` (`start,end,text` in seconds), `NAME.srt` or `NAME.vtt`, several if given.
+"""Transcripts that come with a video: `NAME.csv` (`start,end,text` in seconds), `NAME.srt` or `NAME.vtt`, or several.
 
 They carry no times of words: words share the time of their line by length, and are flagged as interpolated.
 """
@@ -66,13 +66,13 @@ def _csv_lines(path: Path, text: str) -> Iterator[Line]:
     names = {name.strip().lower(): name for name in reader.fieldnames or ()}
     if not {"start", "end", "text"} <= names.keys():
         raise ValueError(f"{path}: columns start, end, text (seconds) expected, {', '.join(names) or 'none'} found")
-    for row in reader:
-        try:
+    try:
+        for row in reader:
             yield _checked(float(row[names["start"]]), float(row[names["end"]]), row[names["text"]] or "")
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: line {reader.line_num}: start and end in seconds expected, end not before start ({error})"
-            ) from error
+    except (TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path}: line {reader.line_num}: start and end in seconds expected, end not before start ({error})"
+        ) from error
 
 
 def _caption_lines(path: Path, text: str) -> Iterator[Line]:
@@ -96,7 +96,7 @@ def _from_clock(block: str) -> str:
 
 
 def _seconds(hours: str, minutes: str, seconds: str, fraction: str) -> float:
-    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction) / 10 ** len(fraction)
+    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction}")
 
 
 def _checked(start: float, end: float, text: str) -> Line:

@@ -118,9 +118,13 @@ def mend_words(words: Sequence[Word], first_second: float, end_second: float) ->
             run += 1
         if run > place:
             after = ordered[run].start_seconds if run < len(ordered) else end_second
+            if not mended and run < len(ordered) and after - first_second < _SHORTEST_WORD_SECONDS * (run - place):
+                # Nothing stands before them that could give them time: the word after them does.
+                run, after = run + 1, ordered[run].end_seconds
             mended.extend(_spread(mended, ordered[place:run], first_second, after))
-        if run < len(ordered):
-            mended.append(ordered[run])
+            place = run
+            continue
+        mended.append(ordered[run])
         place = run + 1
     return mended
 
@@ -155,7 +159,7 @@ def _spread(before: list[Word], timeless: Sequence[Word], first_second: float, a
             word,
             start_seconds=float(edges[number]),
             end_seconds=float(edges[number + 1]),
-            interpolated=word.interpolated or word in timeless,
+            interpolated=word.interpolated or not _has_time(word),
         )
         for number, word in enumerate(group)
     ]

@@ -117,7 +117,7 @@ def split_long(words: Sequence[Word], max_seconds: float) -> list[Words]:
 
 
 def merge_short(pieces: Sequence[Words], config: SegmentConfig, cuts: Sequence[float] = ()) -> list[Words]:
-    """Join each piece under `segment.min_clip_seconds` to its nearer neighbour in the scene, within the longest clip."""
+    """Join each piece under `segment.min_clip_seconds` to its nearer neighbour of the scene, up to the longest clip."""
     groups = list(pieces)
     place = 0
     while place < len(groups):

@@ -1,7 +1,7 @@
-"""From the transcripts of a video to the text that training sees, with everything that was changed or left out on the way.
+"""From the transcripts of a video to the text that training sees, with all that was changed or left out on the way.
 
-Order: sentences, gates on what was heard, terms corrected, identifiers masked, narrated or silent, sentences that describe
-the operation, rewriting if a model is given, clips.
+Order: sentences, gates on what was heard, terms corrected, identifiers masked, narrated or silent, sentences that
+describe the operation, rewriting if a model is given, clips.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ _UNPUNCTUATED_WORDS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Footage:
+    """What the text has to know of the pictures."""
+
+    video_id: str
+    duration_seconds: float
+    cuts: tuple[float, ...] = ()
+    """Scene cuts in seconds, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Narration:
     """What is said in one video, as far as it is believed."""
 
@@ -33,28 +43,21 @@ class Narration:
     corrections: tuple[Correction, ...] = ()
 
 
-def narrate(
-    video_id: str,
-    transcripts: Sequence[Transcript],
-    duration_seconds: float,
-    cuts: Sequence[float],
-    tools: TextTools,
-    config: IngestConfig,
-) -> Narration:
+def narrate(video: Footage, transcripts: Sequence[Transcript], tools: TextTools, config: IngestConfig) -> Narration:
     """Make the narration of one video from its transcripts.
 
-    The first one that holds enough speech is cut into clips at the scene `cuts`; the others give each clip its
+    The first one that holds enough speech is cut into clips; the others give each clip its
     `alternatives`.
     """
     if not transcripts:
         return Narration(narrated=False)
     believed = [_believed(one, tools, config) for one in transcripts]
-    spoken = [one for one in believed if is_narrated(one.accepted, duration_seconds, config.gates)]
+    spoken = [one for one in believed if is_narrated(one.accepted, video.duration_seconds, config.gates)]
     if not spoken:
         return _silent(believed[0], "silent video: too little speech")
     main = spoken[0]
     kept = tools.procedural(main.accepted)
-    clips, refused = make_clips(video_id, kept.accepted, duration_seconds, config.segment, cuts)
+    clips, refused = make_clips(video.video_id, kept.accepted, video.duration_seconds, config.segment, video.cuts)
     others = [one for one in believed if one is not main]
     return Narration(
         narrated=bool(clips),
@@ -75,7 +78,8 @@ def _believed(transcript: Transcript, tools: TextTools, config: IngestConfig) ->
     cleaned = clean(_sentences(transcript, config), config.gates, tools.hot_words)
     corrected, corrections = tools.corrected(cleaned.accepted)
     masked, masks = tools.masked(corrected)
-    return _Believed(accepted=masked, rejected=tools.masked_rejections(cleaned.rejected), corrections=(*corrections, *masks))
+    rejected = tools.masked_rejections(cleaned.rejected)
+    return _Believed(accepted=masked, rejected=rejected, corrections=(*corrections, *masks))
 
 
 def _sentences(transcript: Transcript, config: IngestConfig) -> Sequence[Segment]:

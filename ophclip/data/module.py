@@ -107,9 +107,7 @@ def open_corpus(root: str) -> ShardReader:
 
 def titled_videos(reader: ShardReader) -> Videos:
     """The videos that have a title, narrated and silent apart."""
-    titled = sorted(
-        (entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text
-    )
+    titled = sorted((entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text)
     return Videos(
         narrated=tuple(video_id for video_id, narrated in titled if narrated),
         silent=tuple(video_id for video_id, narrated in titled if not narrated),

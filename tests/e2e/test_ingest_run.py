@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from filming import film, number_of, steady, tone
 
-from ingest.config import AsrConfig, IngestConfig, ShardsConfig
+from ingest.config import AsrConfig, IngestConfig, Retry, ShardsConfig
 from ingest.manifest import Manifest, State
 from ingest.media import Reader, installed_readers
 from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
@@ -119,7 +119,7 @@ def test_a_failed_video_is_tried_again_when_asked(source: Path, tmp_path: Path) 
     summary = ingest(source, corpus, CONFIG)
     assert (summary.processed, summary.done, summary.failed) == (0, 1, 1)
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["b"]
-    again = IngestConfig(workers=1, shards=CONFIG.shards, retry_failed=True)
+    again = IngestConfig(workers=1, shards=CONFIG.shards, retry=Retry.FAILED)
     assert ingest(source, corpus, again).done == 2
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "b"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, State, VideoRow
 from ingest.records import Clip
 from ingest.shards import sha256_of
 from ophclip.config import IndexConfig, ModelConfig, TextConfig, VisualConfig, ZeroShotConfig
@@ -241,7 +241,7 @@ def test_a_corpus_brings_narration_and_what_it_knows_later(place: Path, videos: 
         for number, (start, text) in enumerate([(0.0, "First."), (3.0, "Second."), (11.0, "Last.")])
     ]
     with Manifest(corpus / MANIFEST_NAME) as manifest:
-        manifest.finish(row, clips)
+        manifest.finish(row, Outcome(clips=tuple(clips)))
         manifest.put([replace(row, video_id="bad", source_relative="bad.mp4", state=State.REJECTED)])
     shutil.copy(place / "cataract101" / "videos" / "case_002.mp4", videos / "case_002.mp4")
     summary = build_index(place / "bundle", tmp_path / "index", corpus=corpus, videos=videos)
@@ -260,7 +260,7 @@ def test_a_corpus_brings_narration_and_what_it_knows_later(place: Path, videos: 
         }
         assert {(hit.title, hit.license) for hit in hits} == {("A title", "CC BY 4.0")}
     with Manifest(corpus / MANIFEST_NAME) as manifest:
-        manifest.finish(replace(row, title="Another"), [replace(clips[0], narration="Corrected.")])
+        manifest.finish(replace(row, title="Another"), Outcome(clips=(replace(clips[0], narration="Corrected."),)))
     assert build_index(place / "bundle", tmp_path / "index", corpus=corpus).added == 0
     with open_index(tmp_path / "index") as index:
         first = index.search(vector=np.ones(32), k=20, merge=False, narrated=True)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ingest.config import GatesConfig, SegmentConfig
 from ingest.records import Level, Metadata, Sample, Segment, Word
+from ingest.samples import uniform_frames
 from ingest.shards import ShardReader, ShardWriter, pack_jpegs, read_tar, unpack_jpegs, write_staged
 from ingest.speech.voice import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, pack_windows
-from ingest.stage import uniform_frames
 from ingest.text.clean import clean, longest_loop
 from ingest.text.clips import make_clips
 from ingest.text.segment import sentences

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.manifest import Manifest, State, VideoRow
-from ingest.records import Clip, Rejection, Segment, Transcript, Word
+from ingest.manifest import Manifest, Outcome, Stage, State, VideoRow
+from ingest.records import Chapter, Clip, Correction, Evidence, Refused, Rejection, Segment, Transcript, Word
 
 ROW = VideoRow(video_id="v", path="/x/v.mp4", source_relative="v.mp4", sha256="ab", stamp="1:2", recipe="r")
 CLIPS = tuple(
@@ -25,37 +25,77 @@ TRANSCRIPT = Transcript(
     speech_seconds=0.25,
     duration_seconds=9.0,
 )
+OUTCOME = Outcome(
+    clips=(replace(CLIPS[0], alternatives=("Oel", "All")), *CLIPS[1:]),
+    chapters=(Chapter(start_seconds=0.0, end_seconds=3.0, title="Rhexis"),),
+    rejections=(*REJECTIONS, replace(REJECTIONS[0], kind=Refused.CLIP, reason="short")),
+    corrections=(Correction(start_seconds=0.5, end_seconds=0.75, before="oil", after="Öl", reason="sound 1.0"),),
+    evidence=(
+        Evidence(attribute="phases", value="rhexis", origin="chapter", quote="Rhexis", start_seconds=0.0),
+        Evidence(attribute="procedure", value="phaco", origin="title", quote="Phaco"),
+    ),
+    transcripts=(TRANSCRIPT, replace(TRANSCRIPT, engine="given")),
+    fingerprint=b"\x00\x01",
+)
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     done = replace(ROW, state=State.DONE, narrated=True, vague_title=False, audio_stream_index=1, reason="cut")
     with Manifest(tmp_path / "m.sqlite") as manifest:
         manifest.put([ROW])
-        manifest.finish(done, CLIPS, REJECTIONS, TRANSCRIPT)
+        manifest.finish(done, OUTCOME)
     with Manifest(tmp_path / "m.sqlite") as manifest:
         assert manifest.videos() == [done]
-        assert tuple(manifest.clips("v")) == CLIPS
-        assert tuple(manifest.rejections("v")) == REJECTIONS
-        assert manifest.transcript("v") == TRANSCRIPT
-        assert manifest.transcript("w") is None
+        assert outcome_of(manifest, "v") == OUTCOME
+        assert outcome_of(manifest, "w") == Outcome()
+        columns, rows = manifest.table("corrections")
+        assert dict(zip(columns, rows[0], strict=True))["before"] == "oil"
+
+
+def outcome_of(manifest: Manifest, video_id: str) -> Outcome:
+    return Outcome(
+        clips=tuple(manifest.clips(video_id)),
+        chapters=tuple(manifest.chapters(video_id)),
+        rejections=tuple(manifest.rejections(video_id)),
+        corrections=tuple(manifest.corrections(video_id)),
+        evidence=tuple(manifest.evidence(video_id)),
+        transcripts=tuple(manifest.transcripts(video_id)),
+        fingerprint=manifest.fingerprints().get(video_id, b""),
+    )
+
+
+def test_a_stage_that_was_begun_is_known(tmp_path: Path) -> None:
+    with Manifest(tmp_path / "m.sqlite") as manifest:
+        manifest.put([ROW, replace(ROW, video_id="w", source_relative="w.mp4")])
+        manifest.enter_stage(["v", "w"], Stage.DECODE, "2026-01-01T00:00:00+00:00")
+        manifest.enter_stage(["v"], Stage.WRITE, "2026-01-01T00:00:09+00:00")
+        found = [(row.stage, row.started_at) for row in manifest.videos()]
+        began = "2026-01-01T00:00:00+00:00"
+        assert found == [(Stage.WRITE, began), (Stage.DECODE, began)]
+
+
+def test_evaluation_videos_are_remembered(tmp_path: Path) -> None:
+    with Manifest(tmp_path / "m.sqlite") as manifest:
+        manifest.put_evaluation_video("/x/e.mp4", "1:2", b"a")
+        manifest.put_evaluation_video("/x/e.mp4", "1:3", b"b")
+        assert manifest.evaluation_videos() == {"/x/e.mp4": ("1:3", b"b")}
 
 
 def test_a_new_outcome_replaces_the_old_one(tmp_path: Path) -> None:
     with Manifest(tmp_path / "m.sqlite") as manifest:
-        manifest.finish(ROW, CLIPS, REJECTIONS, TRANSCRIPT)
+        manifest.finish(ROW, OUTCOME)
         manifest.finish(ROW)
-        assert manifest.clips("v") == []
-        assert manifest.rejections("v") == []
-        assert manifest.transcript("v") is None
+        assert outcome_of(manifest, "v") == Outcome()
 
 
 def test_half_an_outcome_is_none(tmp_path: Path) -> None:
     with Manifest(tmp_path / "m.sqlite") as manifest:
-        manifest.finish(ROW, CLIPS)
-        with pytest.raises(sqlite3.IntegrityError):
-            manifest.finish(replace(ROW, state=State.DONE), (CLIPS[0], CLIPS[0]))
+        manifest.finish(ROW, OUTCOME)
+        broken = Outcome(fingerprint=object())  # type: ignore[arg-type]
+        with pytest.raises(sqlite3.ProgrammingError):
+            manifest.finish_all([(replace(ROW, state=State.DONE), None), (replace(ROW, video_id="w"), broken)])
         assert manifest.videos() == [ROW]
-        assert tuple(manifest.clips("v")) == CLIPS
+        assert outcome_of(manifest, "v") == OUTCOME
 
 
 def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
@@ -69,5 +109,5 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "m.sqlite")
     connection.execute("PRAGMA user_version=9")
     connection.close()
-    with pytest.raises(ValueError, match="version 9 found, 1 expected"):
+    with pytest.raises(ValueError, match="version 9 found, 2 expected"):
         Manifest(tmp_path / "m.sqlite")
