@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingest.config.checks import require
 from ingest.config.pictures import Reader, ShardsConfig
-from ingest.config.speech import AsrConfig, Engine, VadConfig
+from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
 from ingest.config.text import CorrectConfig, FilterConfig, GatesConfig, SegmentConfig
 from ingest.options import Option
 
@@ -15,6 +15,7 @@ __all__ = [
     "CorrectConfig",
     "Engine",
     "FilterConfig",
+    "Foreign",
     "GatesConfig",
     "IngestConfig",
     "Reader",

@@ -15,6 +15,13 @@ class Engine(Option):
     OPENAI_WHISPER = "openai_whisper"
 
 
+class Foreign(Option):
+    """What becomes of speech in other languages than English."""
+
+    KEEP = "keep"
+    TRANSLATE = "translate"
+
+
 @dataclass(kw_only=True, slots=True)
 class AsrConfig:
     """Speech recognition."""
@@ -26,8 +33,16 @@ class AsrConfig:
     name such as `large-v3`. Default: Whisper tiny.en of the `demo` extra; the paper used large-v3."""
     download: bool = False
     """Let a hub name be fetched; otherwise it must already lie in the local cache."""
-    language: str = "en"
-    """Language code of the speech; English-only weights know no other."""
+    language: str = ""
+    """Language code of all speech (`en`); empty lets the windows of each video vote. English-only weights know no
+    other."""
+    language_windows: int = 8
+    """So many windows spread over a video vote first; if one of them is sure of another language, all are asked."""
+    foreign_probability: float = 0.8
+    """From this probability a window is heard in its own language rather than in the video's."""
+    foreign: Foreign = Foreign.KEEP
+    """Speech in other languages than English: `keep` writes it down as it is, `translate` lets Whisper turn it into
+    English, marked so. Hot words are given to English speech only."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     threads: int = 1
@@ -45,6 +60,9 @@ class AsrConfig:
         require(self.threads >= 1, "asr.threads", self.threads, "at least 1")
         require(self.beam_size >= 1, "asr.beam_size", self.beam_size, "at least 1")
         require(self.batch_size >= 1, "asr.batch_size", self.batch_size, "at least 1")
+        require(self.language_windows >= 1, "asr.language_windows", self.language_windows, "at least 1")
+        share = self.foreign_probability
+        require(0.0 < share <= 1.0, "asr.foreign_probability", share, "a probability over 0, up to 1")
         require(bool(self.model), "asr.model", self.model, "a folder, a file, package:DISTRIBUTION/path or a hub name")
         require(self.device in ("auto", "cpu", "cuda"), "asr.device", self.device, "auto, cpu or cuda")
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.config import AsrConfig
+from ingest.config import AsrConfig, Foreign
 from ingest.records import SAMPLE_RATE_HZ, Word
+from ingest.speech.language import (
+    ENGLISH,
+    Windows,
+    guess_faster_whisper,
+    guess_openai_whisper,
+    window_languages,
+)
 from ingest.speech.voice import WINDOW_SECONDS
 
 PROMPT_TOKENS = 223
@@ -31,6 +39,10 @@ class Heard:
     no_speech_probability: float
     mean_log_probability: float
     compression_ratio: float
+    language: str = ""
+    """Of the text; empty where nothing was heard."""
+    translated_from: str = ""
+    """The language that was spoken, where the text is Whisper's translation."""
 
 
 SILENCE = Heard(text="", words=(), no_speech_probability=1.0, mean_log_probability=0.0, compression_ratio=1.0)
@@ -52,17 +64,33 @@ class FasterWhisper:
         self._prompt = prompt_of(config.terms)
         self._model = _load_faster_whisper(weights, config)
         self._pipeline = BatchedInferencePipeline(self._model)
+        self._multilingual = bool(self._model.model.is_multilingual)
+        _check_language(config, self._multilingual)
         if self._prompt:
             _check_prompt(len(self._model.hf_tokenizer.encode(" " + self._prompt, add_special_tokens=False).ids))
 
-    def hear(self, windows: Sequence[NDArray[np.float32]]) -> list[Heard]:
+    def hear(self, windows: Windows, languages: Sequence[str] = ()) -> list[Heard]:
         """As `Transcriber.hear`; at temperature 0, so that the same sound gives the same words."""
-        if not windows:
-            return []
+        languages = languages or self.languages(windows)
+        heard: dict[int, Heard] = {}
+        for language in sorted(set(languages)):
+            places = [place for place, other in enumerate(languages) if other == language]
+            heard |= zip(places, self._hear_in(language, [windows[place] for place in places]), strict=True)
+        return [heard[place] for place in range(len(windows))]
+
+    def languages(self, windows: Windows) -> tuple[str, ...]:
+        """As `Transcriber.languages`."""
+        if self._config.language or not self._multilingual:
+            return (self._config.language or ENGLISH,) * len(windows)
+        guess = partial(guess_faster_whisper, self._model, batch_size=self._config.batch_size)
+        return window_languages(windows, guess, self._config)
+
+    def _hear_in(self, language: str, windows: Windows) -> list[Heard]:
         sound, places = _join(windows)
         segments, _info = self._pipeline.transcribe(
             sound,
-            language=self._config.language,
+            language=language,
+            task=task_of(language, self._config),
             beam_size=self._config.beam_size,
             temperature=0.0,
             vad_filter=False,
@@ -70,10 +98,31 @@ class FasterWhisper:
             word_timestamps=True,
             without_timestamps=True,
             condition_on_previous_text=False,
-            hotwords=self._prompt,
+            hotwords=self._prompt if language == ENGLISH else None,
             batch_size=self._config.batch_size,
         )
-        return _by_window(list(segments), places)
+        return [_marked(one, language, self._config) for one in _by_window(list(segments), places)]
+
+
+def task_of(language: str, config: AsrConfig) -> str:
+    """What Whisper does with speech of a language: `transcribe` or `translate`."""
+    return "translate" if language != ENGLISH and config.foreign is Foreign.TRANSLATE else "transcribe"
+
+
+def _marked(heard: Heard, language: str, config: AsrConfig) -> Heard:
+    if not heard.words:
+        return heard
+    if task_of(language, config) == "translate":
+        return replace(heard, language=ENGLISH, translated_from=language)
+    return replace(heard, language=language)
+
+
+def _check_language(config: AsrConfig, multilingual: bool) -> None:
+    if not multilingual and config.language not in ("", ENGLISH):
+        raise ValueError(
+            f"asr.language: {config.language!r} given, but {config.model!r} knows English only: "
+            "give multilingual weights as asr.model"
+        )
 
 
 def _load_faster_whisper(weights: str, config: AsrConfig) -> Any:
@@ -179,32 +228,41 @@ class OpenAIWhisper:
         self._prompt = prompt_of(config.terms)
         self._model = _load_openai_whisper(weights, config, device)
         self._half = device == "cuda"
+        _check_language(config, self._model.is_multilingual)
         if self._prompt:
             tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
             _check_prompt(len(tokenizer.encode(" " + self._prompt)))
 
-    def hear(self, windows: Sequence[NDArray[np.float32]]) -> list[Heard]:
+    def hear(self, windows: Windows, languages: Sequence[str] = ()) -> list[Heard]:
         """As `Transcriber.hear`, one window after the other."""
-        return [self._hear_one(window) for window in windows]
+        languages = languages or self.languages(windows)
+        return [self._hear_one(*one) for one in zip(windows, languages, strict=True)]
 
-    def _hear_one(self, window: NDArray[np.float32]) -> Heard:
+    def languages(self, windows: Windows) -> tuple[str, ...]:
+        """As `Transcriber.languages`."""
+        if self._config.language or not self._model.is_multilingual:
+            return (self._config.language or ENGLISH,) * len(windows)
+        return window_languages(windows, partial(guess_openai_whisper, self._model), self._config)
+
+    def _hear_one(self, window: NDArray[np.float32], language: str) -> Heard:
         import whisper
 
         beams = {"beam_size": self._config.beam_size} if self._config.beam_size > 1 else {}
         found = whisper.transcribe(
             self._model,
             window,
-            language=self._config.language,
+            language=language,
+            task=task_of(language, self._config),
             temperature=0.0,
             condition_on_previous_text=False,
-            initial_prompt=self._prompt,
+            initial_prompt=self._prompt if language == ENGLISH else None,
             word_timestamps=True,
             without_timestamps=True,
             no_speech_threshold=None,
             fp16=self._half,
             **beams,
         )
-        return _from_openai(found["segments"])
+        return _marked(_from_openai(found["segments"]), language, self._config)
 
 
 def _load_openai_whisper(weights: str, config: AsrConfig, device: str) -> Any:

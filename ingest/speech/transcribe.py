@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ingest.config import AsrConfig, Engine, VadConfig
 from ingest.records import SAMPLE_RATE_HZ, Segment, Transcript
 from ingest.speech.engines import FasterWhisper, Heard, OpenAIWhisper
+from ingest.speech.language import Guess, Windows, vote
 from ingest.speech.voice import Window, find_speech, pack_windows
 from ingest.weights import PACKAGE_PREFIX, resolve_weights
 
@@ -27,8 +28,15 @@ _BATCHES_AT_ONCE = 8
 class Transcriber(Protocol):
     """An engine that hears windows of speech."""
 
-    def hear(self, windows: Sequence[NDArray[np.float32]]) -> list[Heard]:
-        """What was said in each window of mono sound at 16 kHz, at most 30 s long, with word times from its start."""
+    def hear(self, windows: Windows, languages: Sequence[str] = ()) -> list[Heard]:
+        """What was said in each window of mono sound at 16 kHz, at most 30 s long, with word times from its start.
+
+        Without `languages` the windows are taken for one video's, and its language is found first.
+        """
+        ...
+
+    def languages(self, windows: Windows) -> tuple[str, ...]:
+        """The language of each window of one video, by vote unless `asr.language` is set."""
         ...
 
 
@@ -83,11 +91,13 @@ def transcribe_all(
     """
     places = [(video, number) for video, one in enumerate(speeches) for number in range(len(one.windows))]
     longest_first = sorted(places, key=lambda place: -len(speeches[place[0]].sounds[place[1]]))
+    languages = [transcriber.languages(one.sounds) for one in speeches]
     heard: dict[tuple[int, int], Heard] = {}
     size = asr.batch_size * _BATCHES_AT_ONCE
     for first in range(0, len(longest_first), size):
         block = longest_first[first : first + size]
-        said = transcriber.hear([speeches[video].sounds[number] for video, number in block])
+        sounds = [speeches[video].sounds[number] for video, number in block]
+        said = transcriber.hear(sounds, [languages[video][number] for video, number in block])
         heard.update(zip(block, said, strict=True))
         moving()
     return [
@@ -103,10 +113,10 @@ def transcribe(audio: NDArray[np.float32], transcriber: Transcriber, asr: AsrCon
 
 
 def _transcript(speech: Speech, heard: Sequence[Heard], asr: AsrConfig) -> Transcript:
-    pairs = zip(speech.windows, heard, strict=True)
+    pairs = [(window, said) for window, said in zip(speech.windows, heard, strict=True) if said.words]
     return Transcript(
-        segments=tuple(_segment(window, said) for window, said in pairs if said.words),
-        language=asr.language,
+        segments=tuple(_segment(window, said) for window, said in pairs),
+        language=vote([Guess(said.language, 1.0) for _, said in pairs], [window.seconds for window, _ in pairs]),
         engine=asr.engine.value,
         model=asr.model,
         speech_seconds=speech.seconds,
