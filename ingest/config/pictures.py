@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.config.checks import require
 from ingest.options import Option
@@ -39,3 +39,69 @@ class ShardsConfig:
         require(self.short_side_px >= 16, "shards.short_side_px", self.short_side_px, "at least 16")
         for name in ("clip_frames", "phase_frames", "video_frames", "samples_per_shard"):
             require(getattr(self, name) >= 1, f"shards.{name}", getattr(self, name), "at least 1")
+
+
+class ScreenKind(Option):
+    """Who judges whether a picture shows surgery."""
+
+    OFF = "off"
+    RULES = "rules"
+    ZERO_SHOT = "zero_shot"
+
+
+@dataclass(kw_only=True, slots=True)
+class ScreenConfig:
+    """Pictures that are not surgery. Thresholds decided here on real frames: beyond every one of them, also blurred,
+    dark, overexposed, magnified and masked, since a lost operation costs more than a slide that stays."""
+
+    kind: ScreenKind = ScreenKind.RULES
+    """`off`, `rules` (black, flat, lettering, face, no tissue) or `zero_shot` (an open_clip model and prompts)."""
+    min_surgery_share: float = 0.3
+    """A clip or a video with less than this share of pictures of surgery is rejected."""
+    max_black_level: float = 40.0
+    """Black below it: the level (0-255) that 99 % of a picture stay under. Surgery at a third of its light: 63."""
+    max_flat_share: float = 0.55
+    """A slide above it: share of the lit picture that is even. Surgery: up to 0.14, magnified 4 times 0.45."""
+    max_edge_share: float = 0.38
+    """Lettering above it: share of the lit picture that is hard edge. Surgery: up to 0.16, behind a small mask 0.31."""
+    min_tissue_share: float = 0.02
+    """Outside the eye below it: share of the lit picture in the warm colours of tissue. Surgery: 0.31 and more,
+    simulated surgery 0.07. Grey pictures are not judged by it."""
+    faces: bool = True
+    """Look for a face that looks into the camera (OpenCV's frontal cascade); grey pictures are not searched."""
+    model: str = ""
+    """For `zero_shot`: an open_clip architecture such as `ViT-B-32`, or a folder with `open_clip_config.json`."""
+    weights: str = ""
+    """For `zero_shot` with an architecture: its weights, a local path or `package:DISTRIBUTION/path`."""
+    surgery_prompts: list[str] = field(
+        default_factory=lambda: [
+            "a microscope view of eye surgery",
+            "an eye held open by a speculum during an operation",
+            "an endoscopic view of surgery inside the body",
+            "surgical instruments on living tissue",
+        ]
+    )
+    other_prompts: list[str] = field(
+        default_factory=lambda: [
+            "a presentation slide with text",
+            "a title card",
+            "a person talking to the camera",
+            "people in an operating room",
+            "a black picture",
+        ]
+    )
+    min_surgery_probability: float = 0.3
+    """For `zero_shot`: below it a picture is not surgery. Calibrate it on your own frames."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_surgery_share", "max_flat_share", "max_edge_share", "min_tissue_share"):
+            require(0.0 <= getattr(self, name) <= 1.0, f"screen.{name}", getattr(self, name), "a share from 0 to 1")
+        level, probability = self.max_black_level, self.min_surgery_probability
+        require(0.0 <= level <= 255.0, "screen.max_black_level", level, "a grey level from 0 to 255")
+        require(0.0 <= probability <= 1.0, "screen.min_surgery_probability", probability, "0 to 1")
+        if self.kind is ScreenKind.ZERO_SHOT:
+            require(
+                bool(self.model), "screen.model", self.model, "an architecture or a folder, for screen.kind=zero_shot"
+            )
+            require(bool(self.surgery_prompts), "screen.surgery_prompts", self.surgery_prompts, "at least one prompt")
+            require(bool(self.other_prompts), "screen.other_prompts", self.other_prompts, "at least one prompt")
