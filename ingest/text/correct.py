@@ -16,12 +16,14 @@ from ingest.records import Correction, Segment, Word
 from ingest.text.english import FUNCTION_WORDS, uses_per_million
 from ingest.text.lexicon import Lexicon
 from ingest.text.segment import compression_ratio, join_words
-from ingest.text.sounds import Likeness, Sounds, letters_of, sounds_of
+from ingest.text.sounds import Likeness, Sounds, letters_of, phonetic_likeness, sounds_of
 
 _FORMS = "s es d ed ing al ally ly ar us um a ae i ic ium e y ies n"
 _ENDINGS = frozenset(("", *_FORMS.split()))
 """Endings of one word's forms."""
 _SHORTEST_STEM = 4
+_LENGTH_SHARE = 0.25
+"""Span and term differ by at most this share of the longer one's letters."""
 _JOINS = "-'\u2019"
 
 
@@ -79,7 +81,7 @@ def correct(
 
 
 def _terms_in(words: Sequence[Word], lexicon: Lexicon) -> list[tuple[int, int]]:
-    """Terms that were heard right, as spans of words."""
+    """Terms of the lexicon in these words, as spans of words."""
     ends = list(accumulate(len(word.text) + 1 for word in words))
     starts = [0, *ends]
     return [
@@ -95,8 +97,8 @@ def _telling(words: Sequence[Word], spans: Sequence[tuple[int, int]], config: Co
     """Those terms that say that this is surgery: at least one of their words is rare in English."""
     found = set()
     for first, end in spans:
-        letters = [letters_of(word.text) for word in words[first:end]]
-        if min(map(uses_per_million, letters)) < config.common_per_million:
+        letters = _bare(words[first:end])
+        if letters and min(map(uses_per_million, letters)) < config.common_per_million:
             found.add(" ".join(letters))
     return frozenset(found)
 
@@ -104,8 +106,13 @@ def _telling(words: Sequence[Word], spans: Sequence[tuple[int, int]], config: Co
 def _judge_words(
     words: Sequence[Word], spans: Sequence[tuple[int, int]], sounds: Sounds, config: CorrectConfig
 ) -> list[_Heard]:
-    inside = {place for first, end in spans for place in range(first, end)}
+    right = [span for span in spans if " ".join(_bare(words[slice(*span)])) not in sounds.spellings]
+    inside = {place for span in right for place in range(*span)}
     return [_judge(word, place in inside, sounds, config) for place, word in enumerate(words)]
+
+
+def _bare(words: Sequence[Word]) -> list[str]:
+    return [letters for letters in (letters_of(word.text) for word in words) if letters]
 
 
 def _judge(word: Word, inside: bool, sounds: Sounds, config: CorrectConfig) -> _Heard:
@@ -148,12 +155,33 @@ def _fitting(heard: Sequence[_Heard], first: int, end: int, sounds: Sounds, conf
         return
     edges = (span[0].empty or span[0].inside) + (span[-1].empty or span[-1].inside)
     for like in sounds.like(letters, 1.0 - config.min_phonetic):
-        if like.spelling < config.min_spelling or _same_word(content, like):
+        if not _fits(span, letters, like, config) or _same_word(content, like):
             continue
         merit = 0.6 * like.phonetic + 0.4 * like.spelling
         need = config.min_merit if unknown else config.min_merit_english
         if merit - 0.05 * edges >= need:
             yield _Change(first, end, like, merit - 0.05 * edges)
+
+
+def _fits(span: Sequence[_Heard], letters: str, like: Likeness, config: CorrectConfig) -> bool:
+    """Whether spelling and length agree, also in what is left without the words that both have at either end."""
+    other = like.writing.letters
+    if like.spelling < config.min_spelling or abs(len(letters) - len(other)) > _LENGTH_SHARE * max(
+        len(letters), len(other)
+    ):
+        return False
+    heard, meant = _rest([word.letters for word in span], [letters_of(word) for word in like.writing.text.split()])
+    if len(heard) == len(letters):
+        return True
+    return phonetic_likeness(heard, meant) >= config.min_phonetic and bool(meant)
+
+
+def _rest(heard: list[str], meant: list[str]) -> tuple[str, str]:
+    while heard and meant and heard[0] == meant[0]:
+        heard, meant = heard[1:], meant[1:]
+    while heard and meant and heard[-1] == meant[-1]:
+        heard, meant = heard[:-1], meant[:-1]
+    return "".join(heard), "".join(meant)
 
 
 def _same_word(span: Sequence[_Heard], like: Likeness) -> bool:

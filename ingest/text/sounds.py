@@ -14,6 +14,9 @@ from rapidfuzz.distance import Levenshtein
 from ingest.text.lexicon import Term
 
 _SHORTEST_WRITING = 4
+_SHORTEST_CODE = 2
+_SAME, _NEAR = 0.7, 0.8
+"""How alike the letters of two spellings of one name are: of equal sound, and of nearly equal sound."""
 _FOLDED = str.maketrans({"0": "T", "M": "N"})
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -23,6 +26,7 @@ class Writing:
     """One way to write a term, with its letters and its code of sounds (Metaphone, words run together)."""
 
     text: str
+    """What is written for it: the name, where the variant is only another spelling of it."""
     letters: str
     code: str
 
@@ -48,25 +52,39 @@ def code_of(letters: str) -> str:
     return code[:1] + code[1:].replace("Y", "")
 
 
+def phonetic_likeness(one: str, other: str) -> float:
+    """How much of the sound of two runs of letters agrees, 0 to 1."""
+    return Levenshtein.normalized_similarity(code_of(one), code_of(other))
+
+
 class Sounds:
     """The writings of a lexicon, to be searched by sound. Immutable after it is built."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
         writings: dict[str, Writing] = {}
-        for text in (text for term in terms for text in _spoken(term)):
-            letters = letters_of(text)
-            if len(letters) >= _SHORTEST_WRITING:
-                writings.setdefault(letters, Writing(text, letters, code_of(letters)))
+        words: set[str] = set()
+        spellings: set[str] = set()
+        for term in terms:
+            for text in _spoken(term):
+                letters = letters_of(text)
+                respelled = text != term.name and is_respelling(letters, letters_of(term.name))
+                if respelled:
+                    spellings.add(" ".join(_LETTERS.findall(text.lower())))
+                else:
+                    words.update(word.lower() for word in _LETTERS.findall(text))
+                writing = Writing(term.name if respelled else text, letters, code_of(letters))
+                if len(letters) >= _SHORTEST_WRITING and len(writing.code) >= _SHORTEST_CODE:
+                    writings.setdefault(letters, writing)
+        self.words = frozenset(words)
+        """Every word of the lexicon in lower case, but for mere spellings of a name."""
+        self.spellings = frozenset(spellings)
+        """Words of the variants that only spell a name in another way ("cysto tome", "cystatome")."""
         self._by_code: dict[str, list[Writing]] = {}
         for writing in writings.values():
             self._by_code.setdefault(writing.code, []).append(writing)
         self._codes: dict[int, list[str]] = {}
         for code in self._by_code:
             self._codes.setdefault(len(code), []).append(code)
-        self.words = frozenset(
-            word.lower() for term in terms for text in _spoken(term) for word in _LETTERS.findall(text)
-        )
-        """Every word of every writing, in lower case."""
 
     def like(self, letters: str, edits_per_sound: float) -> Iterator[Likeness]:
         """Writings whose code is at most so many edits away for each sound of the span."""
@@ -78,15 +96,21 @@ class Sounds:
             for other, edits, _place in found:
                 phonetic = 1.0 - edits / max(len(code), len(other))
                 for writing in self._by_code[other]:
-                    spelling = Levenshtein.normalized_similarity(letters, writing.letters)
-                    yield Likeness(writing, phonetic, spelling)
+                    yield Likeness(writing, phonetic, Levenshtein.normalized_similarity(letters, writing.letters))
+
+
+def is_respelling(letters: str, name: str) -> bool:
+    """Whether letters are another spelling of a name: the same sound, nearly the same letters."""
+    edits = Levenshtein.distance(code_of(letters), code_of(name))
+    return edits <= 1 and Levenshtein.normalized_similarity(letters, name) >= (_NEAR if edits else _SAME)
 
 
 def _spoken(term: Term) -> Iterator[str]:
-    """Name and variants, without spelled-out abbreviations ("I O L")."""
+    """Name and variants that are words: no abbreviations, spelled-out letters or numbers."""
+    short = {letters_of(text) for text in term.abbreviations}
     for text in (term.name, *term.variants):
-        words = text.split()
-        if all(len(word) > 1 for word in words) and not any(letter.isdigit() for letter in text):
+        one_letter = any(len(word) == 1 for word in text.split())
+        if not one_letter and letters_of(text) not in short and not any(letter.isdigit() for letter in text):
             yield text
 
 
