@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_SMALL = {word: number for number, word in enumerate([*_ONES, "seventeen", "eighteen", "nineteen"])}
+_SMALL = MappingProxyType(
+    {
+        word: number
+        for number, word in enumerate(
+            """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+            seventeen eighteen nineteen""".split()  # noqa: SIM905 -- twenty words in a row are read at a glance
+        )
+    }
+)
 _TENS = {
     word: 10 * number
     for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)

@@ -143,7 +143,11 @@ def _without_ending(word: str) -> str:
         kept = word.removesuffix(ending)
         if kept != word and len(kept) >= _SHORTEST and not (ending == "s" and kept.endswith(("s", "u"))):
             bare = kept + _REPLACED.get(ending, "")
-            return bare[:-1] if ending in {"ing", "ings", "ed", "es", "s", "ment", "ments"} and bare.endswith("e") else bare
+            return (
+                bare[:-1]
+                if ending in {"ing", "ings", "ed", "es", "s", "ment", "ments"} and bare.endswith("e")
+                else bare
+            )
     return word
 
 
