@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.config.checks import require
 
@@ -135,3 +135,58 @@ class CorrectConfig:
         shares = ("min_phonetic", "min_spelling", "min_merit", "min_merit_english")
         for name in (*shares, "unknown_probability", "unsure_probability"):
             require(0.0 <= getattr(self, name) <= 1.0, f"correct.{name}", getattr(self, name), "0 to 1")
+
+
+@dataclass(kw_only=True, slots=True)
+class RewriteConfig:
+    """Rewriting and title extraction by a language model; without an address nothing is called."""
+
+    address: str = ""
+    """Base address of an OpenAI-compatible server, such as `http://127.0.0.1:8000/v1`; empty keeps the rule-based
+    path."""
+    model: str = ""
+    """Name of the model as the server knows it."""
+    key_variable: str = "OPHCLIP_LLM_KEY"
+    """Environment variable that holds the key, if the server asks for one; the key itself is written nowhere."""
+    prompt: str = ""
+    """File with the instructions for rewriting; empty takes the shipped `prompts/rewrite.txt`."""
+    title_prompt: str = ""
+    """File with the instructions for title fields; empty takes the shipped `prompts/title.txt`."""
+    attempts: int = 3
+    """Answers asked for at most until the verifier accepts one; each later one is told what was wrong before it."""
+    seed: int = 0
+    """Of the first attempt; later ones count on from it. The temperature is always 0."""
+    max_answer_tokens: int = 400
+    """Length of an answer."""
+    timeout_seconds: float = 60.0
+    """For one whole request."""
+    retries: int = 3
+    """Further tries of a request that a busy or broken server left unanswered."""
+    backoff_seconds: float = 1.0
+    """Wait before the first retry; it doubles each time."""
+    max_requests: int = 200_000
+    """Budget of requests over the life of the corpus, all processes together."""
+    max_tokens: int = 100_000_000
+    """Budget of tokens, read and written, over the life of the corpus."""
+
+    def __post_init__(self) -> None:
+        address = self.address
+        known = not address or address.startswith(("http://", "https://"))
+        require(known, "rewrite.address", address, "an address that begins with http:// or https://")
+        require("@" not in address, "rewrite.address", "one with `@`", f"no key in it; use {self.key_variable}")
+        require(not address or bool(self.model), "rewrite.model", self.model, "the model's name on that server")
+        for name in ("attempts", "max_answer_tokens"):
+            require(getattr(self, name) >= 1, f"rewrite.{name}", getattr(self, name), "at least 1")
+        for name in ("retries", "backoff_seconds", "max_requests", "max_tokens"):
+            require(getattr(self, name) >= 0, f"rewrite.{name}", getattr(self, name), "0 or more")
+        require(self.timeout_seconds > 0, "rewrite.timeout_seconds", self.timeout_seconds, "more than 0 seconds")
+
+
+@dataclass(kw_only=True, slots=True)
+class IdentifiersConfig:
+    """Names, dates and numbers that could tell who a patient is."""
+
+    enabled: bool = True
+    """Whether they are masked in transcripts, titles and descriptions."""
+    allow: list[str] = field(default_factory=list)
+    """Words that are kept although they look like a name: eponyms that neither the lexicon nor the shipped list has."""

@@ -55,15 +55,21 @@ class Verifier:
         """Claims of the rewrite that the transcript lacks, each as `kind: words`; empty if there are none."""
         told = _Text(transcript)
         claimed = _Text(rewrite)
+        terms = [range(mention.start, mention.end) for mention in self._lexicon.find(rewrite)]
+        unjudged = [token for token in claimed.tokens if not any(token.start in term for term in terms)]
         found = (
             *self._terms(told, claimed),
-            *_things(told, claimed, self._lexicon),
-            *_actions(told, claimed),
+            *_things(told, unjudged),
+            *_actions(told, unjudged),
             *_numbers(told, claimed),
             *_directions(told, claimed),
             *_flips(told, claimed),
         )
         return tuple(dict.fromkeys(found))
+
+    def named(self, text: str) -> bool:
+        """Whether the whole of `text` is a term of the lexicon."""
+        return any(one.start == 0 and one.end == len(text) for one in self._lexicon.find(text))
 
     def _terms(self, told: _Text, claimed: _Text) -> Iterator[str]:
         heard = {(one.term.category, one.term.name) for one in self._lexicon.find(told.text)}
@@ -124,10 +130,9 @@ def _forms(group: Sequence[str]) -> Iterator[str]:
         yield from (word, f"{word}ly", f"{word}ward", f"{word}wards")
 
 
-def _things(told: _Text, claimed: _Text, lexicon: Lexicon) -> Iterator[str]:
-    judged = [range(mention.start, mention.end) for mention in lexicon.find(claimed.text)]
-    for token in claimed.tokens:
-        if token.stem in told.stems or any(token.start in span for span in judged):
+def _things(told: _Text, claimed: Sequence[Token]) -> Iterator[str]:
+    for token in claimed:
+        if token.stem in told.stems:
             continue
         word = token.word.lower()
         by_ending = (kind for ending, kind in _claims().endings if word.removesuffix("s").endswith(ending))
@@ -136,9 +141,9 @@ def _things(told: _Text, claimed: _Text, lexicon: Lexicon) -> Iterator[str]:
             yield f"{kind}: {token.word}"
 
 
-def _actions(told: _Text, claimed: _Text) -> Iterator[str]:
+def _actions(told: _Text, claimed: Sequence[Token]) -> Iterator[str]:
     meant = _claims().actions
-    for token in claimed.tokens:
+    for token in claimed:
         if token.stem in meant and token.stem not in told.stems and not meant[token.stem] & told.done:
             yield f"action: {token.word}"
 
