@@ -23,7 +23,7 @@ _EVEN_RANGE, _HARD_RANGE = 4, 70
 """Grey levels between neighbours: up to the first even, above the second a hard edge."""
 _LEAST_CHROMA = 8.0
 """Below this mean distance of the colour channels a picture is grey."""
-_FACE_SIDE_PX, _FACE_PX = 80, 20
+_FACE_SIDE_PX, _FACE_PX = 88, 20
 """Short side at which a face is looked for, and the least face in it: OpenCV's cascade knows none smaller."""
 _MOST_TISSUE_OF_FACES = 0.6
 """With more tissue than this in the lit picture nobody is looked for: a face leaves room for hair, clothes and wall."""
@@ -99,10 +99,10 @@ class RuleScreener:
 
     def judge(self, pixels_thwc: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> list[Verdict]:
         """One verdict for each uint8 RGB picture [H, W, 3]; 1 to 3 ms each."""
-        return [self._judge(_small(pixels)) for pixels in pixels_thwc]
+        return [self._judge(pixels) for pixels in pixels_thwc]
 
-    def _judge(self, small: NDArray[np.uint8]) -> Verdict:
-        found, config = _features(small), self._config
+    def _judge(self, pixels_hwc: NDArray[np.uint8]) -> Verdict:
+        found, config = features(pixels_hwc), self._config
         margins = {
             "black": _margin(found.level, config.max_black_level, 255.0),
             "lettering": 1.0 - _margin(found.edge_share, config.max_edge_share, 1.0),
@@ -114,7 +114,7 @@ class RuleScreener:
             if margin < 0.5:
                 return Verdict(surgery=False, reason=reason, score=margin)
         coloured = found.chroma >= _LEAST_CHROMA and found.tissue_share < _MOST_TISSUE_OF_FACES
-        if self._faces is not None and coloured and self._faces(small):
+        if self._faces is not None and coloured and self._faces(pixels_hwc):
             return Verdict(surgery=False, reason="face", score=0.25)
         return Verdict(surgery=True, reason="", score=min(margins.values()))
 
@@ -155,8 +155,8 @@ def _features(small: NDArray[np.uint8]) -> Features:
 def _face_finder() -> Callable[[NDArray[np.uint8]], bool]:
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml")
 
-    def found(small: NDArray[np.uint8]) -> bool:
-        grey = cv2.cvtColor(_small(small, _FACE_SIDE_PX), cv2.COLOR_RGB2GRAY)
-        return len(cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=3, minSize=(_FACE_PX, _FACE_PX))) > 0
+    def found(pixels_hwc: NDArray[np.uint8]) -> bool:
+        grey = cv2.cvtColor(_small(pixels_hwc, _FACE_SIDE_PX), cv2.COLOR_RGB2GRAY)
+        return len(cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(_FACE_PX, _FACE_PX))) > 0
 
     return found
