@@ -105,3 +105,23 @@ class ScreenConfig:
             )
             require(bool(self.surgery_prompts), "screen.surgery_prompts", self.surgery_prompts, "at least one prompt")
             require(bool(self.other_prompts), "screen.other_prompts", self.other_prompts, "at least one prompt")
+
+
+@dataclass(kw_only=True, slots=True)
+class DuplicatesConfig:
+    """Which videos count as one recording."""
+
+    max_distance: int = 10
+    """Two pictures agree if at most so many of the 64 bits of their hashes differ."""
+    min_share: float = 0.6
+    """Two videos are one recording if this share of the shorter one's pictures agrees at one shift in time."""
+    min_pictures: int = 6
+    """A video with fewer pictures is not compared."""
+    shift_seconds: float = 0.5
+    """How finely shifts in time are told apart."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.max_distance <= 32, "duplicates.max_distance", self.max_distance, "0 to 32 bits")
+        require(0.0 < self.min_share <= 1.0, "duplicates.min_share", self.min_share, "a share above 0, up to 1")
+        require(self.min_pictures >= 1, "duplicates.min_pictures", self.min_pictures, "at least 1")
+        require(self.shift_seconds > 0.0, "duplicates.shift_seconds", self.shift_seconds, "more than 0 seconds")
