@@ -143,6 +143,8 @@ class Manifest:
         try:
             self._connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
             self._prepare()
+        except sqlite3.OperationalError:
+            raise  # the disk's fault, not the file's
         except sqlite3.Error as error:
             raise ValueError(
                 f"{path}: not usable as a manifest ({error}): move it away or choose another corpus"

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
+from ophclip.cli import ingest
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +23,8 @@ app = typer.Typer(
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
     epilog="demo, ingest, train, index and zeroshot take KEY=VALUE overrides of their files in conf/.",
 )
+
+app.add_typer(ingest.app, name="ingest")
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
@@ -106,26 +109,6 @@ def simulate(
     with shown("simulate") as progress:
         world = run(config, progress)
     typer.echo(f"{world.out}: {world.narrated} narrated, {world.silent} silent, {world.held_out} held-out videos")
-
-
-@app.command()
-def ingest(
-    source: Annotated[Path, typer.Argument(help="Folder of videos, searched through and through.")],
-    out: Annotated[Path, typer.Option(help="Corpus folder to write or continue.")],
-    overrides: Overrides = None,
-) -> None:
-    """Turn a folder of videos into transcripts, clips, titles and training shards."""
-    from ingest.config import IngestConfig
-    from ingest.run import ingest as run
-    from ophclip.composing import compose
-    from ophclip.progress import shown
-
-    config = compose("ingest", overrides or [], IngestConfig)
-    with shown("ingest") as progress:
-        summary = run(source, out, config, progress)
-    typer.echo(summary)
-    if not summary.done:
-        raise ValueError(f"{source}: none of its videos could be used; the lines above say why")
 
 
 @app.command()
@@ -284,7 +267,3 @@ def doctor() -> None:
     if faults:
         typer.echo(f"ophclip: {faults} fault(s) found; the last column says how to mend each", err=True)
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,108 @@
+"""`ophclip ingest`: the run itself, and what looks at a corpus afterwards."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class _RunByDefault(TyperGroup):
+    """`ingest SOURCE --out CORPUS` is `ingest run SOURCE --out CORPUS`; a folder called `status` is `./status`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Turn videos into transcripts, clips, titles and training shards: `ophclip ingest SOURCE --out CORPUS`. "
+    "A second run does only what is new; a run that was interrupted goes on.",
+)
+
+Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="Folder that ingest wrote.")]
+
+
+class Again(str, Enum):
+    """Which videos are tried again."""
+
+    FAILED = "failed"
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder, CSV or Parquet list, or address (s3://, gs://).")
+    ],
+    out: Annotated[Path, typer.Option(help="Corpus folder to write or continue.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of conf/ingest.yaml.")
+    ] = None,
+    transcripts: Annotated[
+        Path | None, typer.Option(help="Folder of transcripts: NAME.csv, NAME.srt, NAME.vtt.")
+    ] = None,
+    retry: Annotated[Again | None, typer.Option(help="Try again the videos that failed.")] = None,
+) -> None:
+    """Bring a corpus up to date with a source (the default: `run` may be left out)."""
+    from ingest.config import IngestConfig
+    from ingest.run import ingest
+    from ophclip.composing import compose
+    from ophclip.progress import shown
+
+    given = [f"retry={retry.value}"] if retry else []
+    config = compose("ingest", [*given, *(overrides or [])], IngestConfig)
+    if transcripts is not None:
+        config.transcripts = str(transcripts)
+    with shown("ingest") as progress:
+        summary = ingest(source, out, config, progress)
+    typer.echo(summary)
+    if not summary.done:
+        raise ValueError(f"{source}: none of its videos could be used; the lines above say why")
+
+
+@app.command()
+def status(corpus: Corpus) -> None:
+    """Say how many videos are done, pending, rejected and failed, why, and how long the rest will take."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ingest.status import read_status
+
+    found = read_status(corpus)
+    table = Table(title=str(corpus), title_justify="left")
+    for heading in ("videos", "count", "minutes", "minutes of speech", "clips"):
+        table.add_column(heading, justify="left" if heading == "videos" else "right")
+    for one in found.counts:
+        minutes = (f"{one.video_seconds / 60:.1f}", f"{one.speech_seconds / 60:.1f}")
+        table.add_row(one.name, str(one.videos), *minutes, str(one.clips))
+    Console().print(table)
+    for state, reason, count in found.reasons:
+        typer.echo(f"{count} {state.value}: {reason}")
+    typer.echo(f"{found.rejected_texts} sentences and clips refused, {found.corrected_texts} corrections")
+    if found.real_time_factor:
+        workers = os.cpu_count() or 1
+        left = found.seconds_left(workers) or 0.0
+        typer.echo(
+            f"{found.real_time_factor:.1f} x real time and {found.busy_seconds_per_video:.1f} s a video in one worker; "
+            f"pending: {found.pending}, about {left / 60:.0f} min with {workers} workers"
+        )
+
+
+@app.command()
+def export(
+    corpus: Corpus,
+    out: Annotated[Path, typer.Option(help="Folder to write; a file there is replaced.")],
+) -> None:
+    """Write the manifest as Parquet: videos, clips, chapters, refusals, corrections, evidence, transcripts."""
+    from ingest.export import export_parquet
+
+    for path in export_parquet(corpus, out):
+        typer.echo(path)

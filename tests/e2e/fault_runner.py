@@ -1,0 +1,230 @@
+"""Breaks an ingest at chosen points and lets it go on: `python fault_runner.py SOURCE WORK STEP`, a line of JSON each.
+
+Every attempt runs in a forked process, so that a point costs a fraction of a second. Videos are decoded, text and
+shards are written for real; only the pool of processes is replaced by a loop, so that one count covers it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import faster_whisper.vad
+import webdataset.writer
+
+import ingest.manifest
+import ingest.pack
+import ingest.pool
+import ingest.run
+import ingest.shards
+import ingest.stage
+from ingest.config import FilterConfig, IngestConfig, ShardsConfig
+from ingest.manifest import MANIFEST_NAME, Manifest
+from ingest.pack import SHARDS
+from ingest.shards import ShardReader
+
+PRELOADED = (faster_whisper.vad, webdataset.writer)
+"""Imported once, so that a forked process need not."""
+WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+CHANGING = ("started_at", "finished_at", "attempts", "decode_seconds", "asr_seconds", "write_seconds")
+
+
+class Faults:
+    """Counts what touches the corpus, and strikes at one number."""
+
+    def __init__(self, corpus: Path, at: int, strike: Callable[[], None]) -> None:
+        self._corpus = str(corpus)
+        self._at = at
+        self._strike = strike
+        self.count = 0
+
+    def event(self) -> None:
+        self.count += 1
+        if self.count == self._at:
+            self._strike()
+
+    def audited(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if name in WATCHED and arguments and str(arguments[0]).startswith(self._corpus):
+            self.event()
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(code: int) -> Callable[[], None]:
+    def strike() -> None:
+        raise OSError(code, os.strerror(code))
+
+    return strike
+
+
+def in_process(build: Callable[[], Any], tasks: Sequence[Any], **_options: object) -> Iterator[tuple[Any, Any]]:
+    """The pool's protocol without processes."""
+    work = build()
+    for task in tasks:
+        notes: list[Any] = []
+        try:
+            outcome = work(task, notes.append)
+        except ingest.pool.HaltError as error:
+            raise ValueError(str(error)) from error
+        for note in notes:
+            yield task, ingest.pool.Note(note)
+        yield task, outcome
+
+
+def deaf(_config: object) -> Any:
+    """The videos carry tones: nobody has to hear anything."""
+    return None
+
+
+def watch(faults: Faults) -> None:
+    """Let every touch of the corpus count: files, folders, flushes, statements, samples."""
+    sys.addaudithook(faults.audited)
+    connect, fsync, add = sqlite3.connect, os.fsync, ingest.shards._add_bytes
+
+    def connected(*given: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*given, **options)
+        connection.set_trace_callback(lambda _statement: faults.event() if faults._strike is kill else None)
+        return connection
+
+    def synced(descriptor: int) -> None:
+        faults.event()
+        fsync(descriptor)
+
+    def added(*given: Any) -> None:
+        faults.event()
+        add(*given)
+
+    ingest.manifest.sqlite3.connect = connected  # type: ignore[assignment]
+    os.fsync = synced  # type: ignore[assignment]
+    ingest.shards._add_bytes = added
+
+
+def run(source: Path, corpus: Path) -> None:
+    config = IngestConfig(
+        shards=ShardsConfig(fps=1.0, video_frames=3, short_side_px=32, samples_per_shard=2),
+        filter=FilterConfig(enabled=False),
+        transcripts=str(source / "words"),
+    )
+    ingest.run.ingest(source, corpus, config)
+
+
+def attempt(source: Path, corpus: Path, prepare: Callable[[], Faults | None]) -> tuple[int, str, int]:
+    """Ingest in a process of its own: its wait status, what it said, and how much it counted."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        faults, said = None, ""
+        try:
+            faults = prepare()
+            run(source, corpus)
+        except ValueError as error:
+            said = str(error)
+        except BaseException as error:  # noqa: BLE001 whatever else comes out is what the test wants to see
+            said = f"{type(error).__name__}: {error}"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        os.write(writer, json.dumps([said, faults.count if faults else 0]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answers:
+        answer = answers.read()
+    _child, status = os.waitpid(child, 0)
+    said, count = json.loads(answer) if answer else ("", 0)
+    return status, said, count
+
+
+def snapshot(corpus: Path) -> dict[str, Any]:
+    """All that has to be the same, whatever happened before."""
+    files = {path.name: path.read_bytes().hex() for path in sorted((corpus / SHARDS).iterdir())}
+    with Manifest(corpus / MANIFEST_NAME) as manifest:
+        tables = {}
+        for name in ("videos", "clips", "rejections", "transcripts"):
+            columns, rows = manifest.table(name)
+            kept = [place for place, column in enumerate(columns) if column not in CHANGING]
+            tables[name] = [[row[place] for place in kept] for row in rows]
+    left = sorted(path.name for path in corpus.iterdir() if not path.name.startswith(MANIFEST_NAME))
+    return {
+        "files": files,
+        "tables": tables,
+        "left": left,
+        "staged": [path.name for path in (corpus / "staging").iterdir()],
+    }
+
+
+def visible_shards_are_whole(corpus: Path) -> bool:
+    """What a reader would find after the fault: nothing, or a whole set."""
+    if not (corpus / SHARDS).exists():
+        return True
+    reader = ShardReader(corpus)
+    reader.verify()
+    reader.close()
+    return True
+
+
+def points(
+    total: int, errors: int, largest: int, step: int
+) -> Iterator[tuple[str, int, Callable[[Path], Faults | None]]]:
+    """Where and how to break."""
+
+    def watched(at: int, strike: Callable[[], None]) -> Callable[[Path], Faults]:
+        def prepare(corpus: Path) -> Faults:
+            faults = Faults(corpus, at, strike)
+            watch(faults)
+            return faults
+
+        return prepare
+
+    def limited(size: int) -> Callable[[Path], None]:
+        return lambda _corpus: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    for at in range(1, total + 1, step):
+        yield "kill", at, watched(at, kill)
+    for at in range(1, errors + 1, step):
+        code = (errno.ENOSPC, errno.EIO)[at % 2]
+        yield errno.errorcode[code], at, watched(at, fail(code))
+    for share in range(0, 40, step):
+        size = round(largest * share / 40)
+        yield "disk full", size, limited(size)
+
+
+def main(source: Path, work: Path, step: int) -> None:
+    whole = work / "whole"
+    status, said, total = attempt(source, whole, lambda: _counted(whole, kill))
+    assert (status, said) == (0, ""), (status, said)
+    expected = snapshot(whole)
+    shutil.rmtree(whole)
+    _status, _said, errors = attempt(source, whole, lambda: _counted(whole, fail(errno.EIO)))
+    assert snapshot(whole) == expected, "two undisturbed runs differ"
+    largest = max(path.stat().st_size for path in whole.rglob("*") if path.is_file())
+    for kind, at, prepare in points(total, errors, largest, step):
+        corpus = work / "broken"
+        status, said, _count = attempt(source, corpus, lambda: prepare(corpus))  # noqa: B023 called at once
+        clean = visible_shards_are_whole(corpus)
+        again = attempt(source, corpus, lambda: None)
+        same = again[:2] == (0, "") and snapshot(corpus) == expected
+        print(json.dumps([kind, at, status, said, clean, same, again[1]]), flush=True)  # noqa: T201
+        shutil.rmtree(corpus)
+
+
+def _counted(corpus: Path, strike: Callable[[], None]) -> Faults:
+    faults = Faults(corpus, 0, strike)
+    watch(faults)
+    return faults
+
+
+if __name__ == "__main__":
+    ingest.run.run_pool = in_process  # type: ignore[assignment]
+    ingest.stage.build_transcriber = deaf
+    with contextlib.suppress(KeyboardInterrupt):
+        main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
