@@ -26,7 +26,7 @@ from ingest.records import Metadata
 from ingest.register import Source, register, with_transcripts
 from ingest.sources import find_videos
 from ingest.speech.transcribe import find_weights
-from ingest.stage import Batch, BatchStage, Moment, Result, Task, cannot_write
+from ingest.stage import SICK_DISK, Batch, BatchStage, Moment, Result, Task, cannot_write
 
 Progress = Callable[[int, int, str], None]
 
@@ -109,7 +109,11 @@ def _writable(corpus: Path) -> Iterator[None]:
             raise ValueError(f"{corpus}: another ingest is writing it: wait, or choose another folder") from error
         try:
             yield
-        except (OSError, sqlite3.OperationalError) as error:
+        except OSError as error:
+            if error.errno not in SICK_DISK:
+                raise
+            raise ValueError(cannot_write(corpus, error)) from error
+        except sqlite3.OperationalError as error:
             raise ValueError(cannot_write(corpus, error)) from error
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ingest.config import IngestConfig
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
+from ingest.pictures.screen import Verdict, build_screener
+from ingest.pictures.spans import not_surgery, screen_clips
 from ingest.pool import HaltError, Tell
 from ingest.records import Level, Metadata, Probe, Sample, Transcript
 from ingest.samples import Story, make_samples
@@ -28,7 +30,8 @@ from ingest.text.titles import structure, to_text
 from ingest.text.tools import TextTools
 
 _SECONDS_BETWEEN_NOTES = 5.0
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+SICK_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""What a disk says that is full or broken; other errors are somebody's fault."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +89,10 @@ class BatchStage:
     def __init__(self, config: IngestConfig) -> None:
         """Raises ValueError in one line if the recogniser cannot be loaded."""
         self._config = config
-        self._transcriber: Transcriber = build_transcriber(config.asr)
         self._tools = TextTools(config)
+        self._screener = build_screener(config.screen)
+        terms = list(self._tools.hot_words)
+        self._transcriber: Transcriber = build_transcriber(replace(config.asr, terms=terms))
 
     def __call__(self, batch: Batch, tell: Tell) -> tuple[Result, ...]:
         """Do the videos of a batch and stage their samples. A video that cannot be used is a result, not an error."""
@@ -107,16 +112,25 @@ class BatchStage:
             with local_copy(task.file, task.staged.parent) as path:
                 checksum = sha256_of(path)
                 try:
-                    found = self._scan(path, spool, task.staged.parent, beat)
+                    found, verdicts = self._scan(path, spool, task.staged.parent, beat)
                 except ValueError as error:
                     note = str(error).removeprefix(f"{path}: ")
                     return Result(video_id=task.video_id, state=State.REJECTED, sha256=checksum, notes=(note,))
         except SourceError as error:
             return Result(video_id=task.video_id, state=State.FAILED, notes=(str(error),))
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in SICK_DISK[:-1]:
                 raise HaltError(cannot_write(task.staged.parent, error)) from error
             return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
+        strange = not_surgery(verdicts, self._config.screen.min_surgery_share)
+        if strange:
+            return Result(
+                video_id=task.video_id,
+                state=State.REJECTED,
+                sha256=checksum,
+                probe=found.probe,
+                notes=(*found.notes, strange),
+            )
         speech = listen(found.audio, self._config.vad) if found.audio is not None else None
         return _Seen(
             task=task,
@@ -124,17 +138,23 @@ class BatchStage:
             scan=replace(found, audio=None),
             speech=speech,
             spool=spool,
+            verdicts=tuple(verdicts),
             seconds=time.perf_counter() - began,
         )
 
-    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> Scan:
+    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> tuple[Scan, list[Verdict]]:
+        verdicts: list[Verdict] = []
+
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             beat()
             with _on_disk(folder):
                 spool.add(second, pixels_hwc)
+            if self._screener is not None:
+                verdicts.extend(self._screener.judge([pixels_hwc]))
 
         shards = self._config.shards
-        return scan(path, keep, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
+        found = scan(path, keep, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
+        return found, verdicts
 
     def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
@@ -161,6 +181,10 @@ class BatchStage:
         probe = seen.scan.probe
         footage = Footage(video_id=seen.task.video_id, duration_seconds=probe.duration_seconds)
         narration = narrate(footage, transcripts, self._tools, self._config)
+        kept, unseen = screen_clips(
+            narration.clips, seen.spool.seconds, seen.verdicts, self._config.screen.min_surgery_share
+        )
+        narration = replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *unseen))
         title = structure(seen.task.metadata)
         result = Result(
             video_id=seen.task.video_id,
@@ -191,8 +215,8 @@ class BatchStage:
             whole=_whole(seen, result),
             chapters=result.outcome.chapters,
             clips=result.outcome.clips,
-            seconds=seen.spool.seconds,
-            places=range(len(seen.spool.seconds)),
+            seconds=[seen.spool.seconds[place] for place in seen.places],
+            places=seen.places,
         )
         return make_samples(story, seen.spool.jpegs, self._config.shards)
 
@@ -207,7 +231,16 @@ class _Seen:
     """Without its sound."""
     speech: Speech | None
     spool: Spool
+    verdicts: tuple[Verdict, ...]
+    """On each picture of the spool; none if screening is off."""
     seconds: float
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Of the pictures in the spool that samples may show: those of surgery."""
+        return [place for place, verdict in enumerate(self.verdicts) if verdict.surgery] or range(
+            len(self.spool.seconds)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +271,8 @@ def _on_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno not in SICK_DISK:
+            raise
         raise HaltError(cannot_write(folder, error)) from error
 
 

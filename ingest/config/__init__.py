@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.config.checks import require
-from ingest.config.pictures import Reader, ShardsConfig
+from ingest.config.pictures import Reader, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
 from ingest.config.text import CorrectConfig, FilterConfig, GatesConfig, SegmentConfig
 from ingest.options import Option
@@ -20,6 +20,8 @@ __all__ = [
     "IngestConfig",
     "Reader",
     "Retry",
+    "ScreenConfig",
+    "ScreenKind",
     "SegmentConfig",
     "ShardsConfig",
     "VadConfig",
@@ -40,9 +42,12 @@ class IngestConfig:
     asr: AsrConfig = field(default_factory=AsrConfig)
     vad: VadConfig = field(default_factory=VadConfig)
     gates: GatesConfig = field(default_factory=GatesConfig)
+    lexicons: list[str] = field(default_factory=lambda: ["ophthalmology"])
+    """Terms of the speciality: shipped ones (`ophthalmology`, `laparoscopy`) and YAML files of the same form."""
     correct: CorrectConfig = field(default_factory=CorrectConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
+    screen: ScreenConfig = field(default_factory=ScreenConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
     reader: Reader = Reader.PYAV
     """`pyav` reads pictures and sound in one pass; `decord` and `torchcodec` read the pictures in a second one."""

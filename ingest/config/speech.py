@@ -54,6 +54,7 @@ class AsrConfig:
     """Windows of up to 30 s that are recognised at once."""
     terms: list[str] = field(default_factory=list)
     """Surgical terms put before each window as a prompt, so that they are spelled rather than guessed; 223 tokens fit.
+    Empty takes the hot terms of `lexicons`.
     Text that only repeats them is refused."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,8 @@ from functools import cached_property
 from ingest.config import IngestConfig
 from ingest.records import Clip, Correction, Rejection, Segment
 from ingest.text.clean import Cleaned
+from ingest.text.correct import correct
+from ingest.text.lexicon import Lexicon, load_lexicon
 from ingest.text.procedural import SentenceFilter, build_filter, keep_procedural
 
 
@@ -15,16 +17,17 @@ class TextTools:
     """The tools that `config` asks for. A tool that is switched off passes text through."""
 
     def __init__(self, config: IngestConfig) -> None:
+        """Raises ValueError in one line if a lexicon is missing or faulty."""
         self._config = config
-
-    @property
-    def hot_words(self) -> Sequence[str]:
-        """Terms that the recogniser was prompted with."""
-        return self._config.asr.terms
+        self.lexicon: Lexicon = load_lexicon(config.lexicons)
+        self.hot_words: tuple[str, ...] = hot_words(config, self.lexicon)
+        """Terms that the recogniser is prompted with."""
 
     def corrected(self, sentences: Sequence[Segment]) -> tuple[tuple[Segment, ...], tuple[Correction, ...]]:
         """Misheard terms put right."""
-        return tuple(sentences), ()
+        if not self._config.correct.enabled:
+            return tuple(sentences), ()
+        return correct(sentences, self.lexicon, self._config.correct)
 
     def masked(self, sentences: Sequence[Segment]) -> tuple[tuple[Segment, ...], tuple[Correction, ...]]:
         """Names, dates and numbers of persons taken out."""
@@ -47,3 +50,8 @@ class TextTools:
     @cached_property
     def _filter(self) -> SentenceFilter:
         return build_filter(self._config.filter)
+
+
+def hot_words(config: IngestConfig, lexicon: Lexicon) -> tuple[str, ...]:
+    """`asr.terms`, or where there are none those that the lexicons mark as hot."""
+    return tuple(config.asr.terms) or lexicon.hot

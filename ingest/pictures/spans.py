@@ -1,0 +1,45 @@
+"""What the verdicts on single pictures mean for a whole video and for its clips."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ingest.pictures.screen import Verdict, main_reason, surgery_share
+from ingest.records import Clip, Refused, Rejection
+
+
+def not_surgery(verdicts: Sequence[Verdict], min_surgery_share: float) -> str:
+    """Why pictures as a whole are no surgery, an empty string if they are."""
+    share = surgery_share(verdicts)
+    if share >= min_surgery_share:
+        return ""
+    return f"not surgery: {1 - share:.0%} of the pictures, most for {main_reason(verdicts)}"
+
+
+def screen_clips(
+    clips: Sequence[Clip], seconds: Sequence[float], verdicts: Sequence[Verdict], min_surgery_share: float
+) -> tuple[tuple[Clip, ...], tuple[Rejection, ...]]:
+    """Clips that show surgery, numbered anew, and the others with the reason.
+
+    `seconds` are those of the pictures that `verdicts` speak of, in order.
+    """
+    kept: list[Clip] = []
+    refused: list[Rejection] = []
+    for clip in clips:
+        first, end = bisect_left(seconds, clip.start_seconds), bisect_right(seconds, clip.end_seconds)
+        reason = not_surgery(verdicts[first:end], min_surgery_share)
+        if reason:
+            refused.append(
+                Rejection(
+                    start_seconds=clip.start_seconds,
+                    end_seconds=clip.end_seconds,
+                    text=clip.narration,
+                    reason=reason,
+                    kind=Refused.CLIP,
+                )
+            )
+        else:
+            kept.append(replace(clip, index=len(kept)))
+    return tuple(kept), tuple(refused)
