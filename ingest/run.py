@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from ingest.card import write_card
 from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, Stage, State, VideoRow
 from ingest.media.readers import require_reader
@@ -85,7 +86,9 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
             _Run(manifest, corpus, config, report).work(work, rows)
         done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
         if done:
-            pack(corpus, done, config.shards.samples_per_shard, report)
+            changed = pack(corpus, done, config.shards.samples_per_shard, report)
+            if changed or not (corpus / "card.html").is_file():
+                write_card(corpus)
         found = {one.file.relative for one in sources}
         return _summary(found, manifest, len(work), time.perf_counter() - began)
 

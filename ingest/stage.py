@@ -18,7 +18,7 @@ from ingest.media import Scan, scan
 from ingest.pictures.screen import Verdict, build_screener
 from ingest.pictures.spans import not_surgery, screen_clips
 from ingest.pool import HaltError, Tell
-from ingest.records import Level, Metadata, Probe, Sample, Transcript
+from ingest.records import Chapter, Evidence, Level, Metadata, Probe, Sample, Transcript
 from ingest.samples import Story, make_samples
 from ingest.shards import sha256_of, write_staged
 from ingest.sources import SourceError, SourceFile, local_copy
@@ -185,7 +185,8 @@ class BatchStage:
             narration.clips, seen.spool.seconds, seen.verdicts, self._config.screen.min_surgery_share
         )
         narration = replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *unseen))
-        title = structure(seen.task.metadata)
+        chapters = seen.task.metadata.chapters
+        title, evidence = structure(seen.task.metadata, self._tools.lexicon, chapters, narration.sentences)
         result = Result(
             video_id=seen.task.video_id,
             state=State.DONE,
@@ -197,7 +198,7 @@ class BatchStage:
             vague_title=title.vague,
             language=transcripts[0].language if transcripts else "",
             speech_seconds=seen.speech.seconds if seen.speech else 0.0,
-            outcome=_outcome(narration, transcripts),
+            outcome=_outcome(narration, transcripts, chapters, evidence),
             decode_seconds=seen.seconds,
             asr_seconds=heard.seconds,
         )
@@ -285,11 +286,18 @@ def cannot_write(path: Path, error: Exception) -> str:
     )
 
 
-def _outcome(narration: Narration, transcripts: Sequence[Transcript]) -> Outcome:
+def _outcome(
+    narration: Narration,
+    transcripts: Sequence[Transcript],
+    chapters: Sequence[Chapter],
+    evidence: Sequence[Evidence],
+) -> Outcome:
     return Outcome(
         clips=narration.clips,
+        chapters=tuple(chapters),
         rejections=narration.rejections,
         corrections=narration.corrections,
+        evidence=tuple(evidence),
         transcripts=tuple(transcripts),
     )
 

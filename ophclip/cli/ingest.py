@@ -106,3 +106,34 @@ def export(
 
     for path in export_parquet(corpus, out):
         typer.echo(path)
+
+
+@app.command()
+def card(corpus: Corpus) -> None:
+    """Write the data card anew: CORPUS/card.md and card.html, with pictures. A run does so by itself."""
+    from ingest.card import write_card
+
+    for path in write_card(corpus):
+        typer.echo(path)
+
+
+@app.command()
+def calibrate(
+    corpus: Corpus,
+    labels: Annotated[Path, typer.Option(help="CSV with the columns video and narrated (yes or no), by hand.")],
+) -> None:
+    """Fit the thresholds between narrated and silent videos to your own labels, and say how often they are wrong."""
+    from ingest.calibrate import calibrate as run_calibration
+    from ingest.config import IngestConfig
+    from ophclip.composing import compose
+
+    found = run_calibration(corpus, labels, compose("ingest", [], IngestConfig))
+    typer.echo("video\tby hand\tspeech share\twords per minute")
+    for one in found.measured:
+        hand = "narrated" if one.narrated else "silent"
+        typer.echo(f"{one.video_id}\t{hand}\t{one.speech_share:.3f}\t{one.words_per_minute:.1f}")
+    typer.echo(
+        f"gates.min_speech_share={found.min_speech_share} gates.min_words_per_minute={found.min_words_per_minute}"
+    )
+    total = len(found.measured)
+    typer.echo(f"wrong: {len(found.wrong)} of {total} {list(found.wrong)}; today {len(found.wrong_today)} of {total}")
