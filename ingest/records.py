@@ -27,6 +27,7 @@ class Refused(Option):
 
     SENTENCE = "sentence"
     CLIP = "clip"
+    REWRITE = "rewrite"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

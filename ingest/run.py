@@ -162,7 +162,7 @@ class _Run:
         by_number = {batch.number: batch for batch in batches}
         at: dict[int, Moment] = {}
         news = run_pool(
-            partial(BatchStage, config),
+            partial(BatchStage, config, self._corpus),
             [Batch(number=batch.number, tasks=tuple(one.task for one in batch.told)) for batch in batches],
             workers=config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads),
             tasks_per_worker=max(1, config.videos_per_worker // max(len(batch.told) for batch in batches)),

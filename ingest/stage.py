@@ -26,10 +26,12 @@ from ingest.speech.transcribe import Speech, Transcriber, build_transcriber, lis
 from ingest.speech.transcripts import read_transcript
 from ingest.spool import Spool
 from ingest.text.narration import Footage, Narration, narrate
-from ingest.text.titles import structure, to_text
+from ingest.text.titles import StructuredTitle, structure, to_text
 from ingest.text.tools import TextTools
 
 _SECONDS_BETWEEN_NOTES = 5.0
+_TITLE_LETTERS = 12_000
+"""So much of a video's text a language model reads for its title."""
 SICK_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """What a disk says that is full or broken; other errors are somebody's fault."""
 
@@ -86,10 +88,10 @@ class Result:
 class BatchStage:
     """Holds what is loaded once per process."""
 
-    def __init__(self, config: IngestConfig) -> None:
+    def __init__(self, config: IngestConfig, corpus: Path) -> None:
         """Raises ValueError in one line if the recogniser cannot be loaded."""
         self._config = config
-        self._tools = TextTools(config)
+        self._tools = TextTools(config, corpus)
         self._screener = build_screener(config.screen)
         terms = list(self._tools.hot_words)
         self._transcriber: Transcriber = build_transcriber(replace(config.asr, terms=terms))
@@ -158,7 +160,8 @@ class BatchStage:
 
     def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
-        tell(Moment(video_ids=tuple(one.task.video_id for one in seen), stage=Stage.TRANSCRIBE))
+        if not loud:
+            return [_Heard(None, 0.0) for _ in seen]
         beat = _Beat(tell, Moment(video_ids=tuple(one.task.video_id for one in loud), stage=Stage.TRANSCRIBE))
         began = time.perf_counter()
         speeches = [one.speech for one in loud if one.speech is not None]
@@ -186,7 +189,7 @@ class BatchStage:
         )
         narration = replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *unseen))
         chapters = seen.task.metadata.chapters
-        title, evidence = structure(seen.task.metadata, self._tools.lexicon, chapters, narration.sentences)
+        title, evidence = self._title(seen.task.metadata, chapters, narration)
         result = Result(
             video_id=seen.task.video_id,
             state=State.DONE,
@@ -205,6 +208,15 @@ class BatchStage:
         with _on_disk(seen.task.staged.parent):
             write_staged(seen.task.staged, self._samples(seen, result))
         return replace(result, write_seconds=time.perf_counter() - began)
+
+    def _title(
+        self, metadata: Metadata, chapters: Sequence[Chapter], narration: Narration
+    ) -> tuple[StructuredTitle, tuple[Evidence, ...]]:
+        title, evidence = structure(metadata, self._tools.lexicon, chapters, narration.sentences)
+        spoken = (sentence.text for sentence in narration.sentences)
+        text = "\n".join((metadata.title, metadata.description, *spoken))[:_TITLE_LETTERS]
+        title, read = self._tools.read_title(title, text)
+        return title, (*evidence, *read)
 
     def _transcripts(self, seen: _Seen, heard: _Heard) -> tuple[Transcript, ...]:
         duration = seen.scan.probe.duration_seconds

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from ingest.config.checks import require
 from ingest.config.pictures import Reader, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
-from ingest.config.text import CorrectConfig, FilterConfig, GatesConfig, SegmentConfig
+from ingest.config.text import (
+    CorrectConfig,
+    FilterConfig,
+    GatesConfig,
+    IdentifiersConfig,
+    RewriteConfig,
+    SegmentConfig,
+)
 from ingest.options import Option
 
 __all__ = [
@@ -17,9 +24,11 @@ __all__ = [
     "FilterConfig",
     "Foreign",
     "GatesConfig",
+    "IdentifiersConfig",
     "IngestConfig",
     "Reader",
     "Retry",
+    "RewriteConfig",
     "ScreenConfig",
     "ScreenKind",
     "SegmentConfig",
@@ -46,6 +55,8 @@ class IngestConfig:
     """Terms of the speciality: shipped ones (`ophthalmology`, `laparoscopy`) and YAML files of the same form."""
     correct: CorrectConfig = field(default_factory=CorrectConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
+    identifiers: IdentifiersConfig = field(default_factory=IdentifiersConfig)
+    rewrite: RewriteConfig = field(default_factory=RewriteConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)

@@ -59,12 +59,14 @@ def narrate(video: Footage, transcripts: Sequence[Transcript], tools: TextTools,
     kept = tools.procedural(main.accepted)
     clips, refused = make_clips(video.video_id, kept.accepted, video.duration_seconds, config.segment, video.cuts)
     others = [one for one in believed if one is not main]
+    rewrites = [tools.rewritten(clip) for clip in clips]
+    unused = [one for _clip, _changes, refusals in rewrites for one in refusals]
     return Narration(
         narrated=bool(clips),
-        clips=tuple(_with_alternatives(tools.rewritten(clip), others) for clip in clips),
+        clips=tuple(_with_alternatives(clip, others) for clip, _changes, _refusals in rewrites),
         sentences=kept.accepted,
-        rejections=_in_order((*main.rejected, *kept.rejected, *refused)),
-        corrections=main.corrections,
+        rejections=_in_order((*main.rejected, *kept.rejected, *refused, *unused)),
+        corrections=(*main.corrections, *(one for _clip, changes, _refusals in rewrites for one in changes)),
     )
 
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from ingest.config import IngestConfig
-from ingest.records import Clip, Correction, Rejection, Segment
+from ingest.records import Clip, Correction, Evidence, Refused, Rejection, Segment
 from ingest.text.clean import Cleaned
 from ingest.text.correct import correct
 from ingest.text.lexicon import Lexicon, load_lexicon
 from ingest.text.procedural import SentenceFilter, build_filter, keep_procedural
+from ingest.text.rewrite import build_rewriter
+from ingest.text.titles import StructuredTitle, clean_value
 
 
 class TextTools:
     """The tools that `config` asks for. A tool that is switched off passes text through."""
 
-    def __init__(self, config: IngestConfig) -> None:
+    def __init__(self, config: IngestConfig, corpus: Path) -> None:
         """Raises ValueError in one line if a lexicon is missing or faulty."""
         self._config = config
         self.lexicon: Lexicon = load_lexicon(config.lexicons)
         self.hot_words: tuple[str, ...] = hot_words(config, self.lexicon)
         """Terms that the recogniser is prompted with."""
+        self.rewriter = build_rewriter(config.rewrite, corpus, self.lexicon)
 
     def corrected(self, sentences: Sequence[Segment]) -> tuple[tuple[Segment, ...], tuple[Correction, ...]]:
         """Misheard terms put right."""
@@ -43,13 +49,46 @@ class TextTools:
             return Cleaned(accepted=tuple(sentences), rejected=())
         return keep_procedural(sentences, self._filter, self._config.filter.threshold)
 
-    def rewritten(self, clip: Clip) -> Clip:
-        """A clip with its narration rewritten by a language model, the spoken words kept beside it."""
-        return clip
+    def rewritten(self, clip: Clip) -> tuple[Clip, tuple[Correction, ...], tuple[Rejection, ...]]:
+        """A clip in the words of a language model, its own kept beside them, with the account of it."""
+        if self.rewriter is None:
+            return clip, (), ()
+        found = self.rewriter.rewrite(clip.narration)
+        span = (clip.start_seconds, clip.end_seconds)
+        if not found.kept:
+            reason = f"rewrite: {found.reason} ({found.attempts} answers)"
+            return clip, (), (_refused_rewrite(span, found.before, reason),)
+        reason = f"rewritten: {found.attempts} answers"
+        change = Correction(
+            start_seconds=span[0], end_seconds=span[1], before=found.before, after=found.after, reason=reason
+        )
+        return replace(clip, narration=found.after, alternatives=(found.before, *clip.alternatives)), (change,), ()
+
+    def read_title(self, title: StructuredTitle, text: str) -> tuple[StructuredTitle, tuple[Evidence, ...]]:
+        """A title with what a language model finds in the video's text besides."""
+        if self.rewriter is None:
+            return title, ()
+        added: list[Evidence] = []
+        for one in self.rewriter.title_fields(text).evidence:
+            known: tuple[str, ...] = getattr(title, one.attribute)
+            value = clean_value(one.value)
+            if value and value not in known:
+                title = _extended(title, one.attribute, value)
+                added.append(replace(one, value=value))
+        return title, tuple(added)
 
     @cached_property
     def _filter(self) -> SentenceFilter:
         return build_filter(self._config.filter)
+
+
+def _extended(title: StructuredTitle, attribute: str, value: str) -> StructuredTitle:
+    values: dict[str, Any] = {attribute: (*getattr(title, attribute), value)}
+    return replace(title, **values)
+
+
+def _refused_rewrite(span: tuple[float, float], text: str, reason: str) -> Rejection:
+    return Rejection(start_seconds=span[0], end_seconds=span[1], text=text, reason=reason, kind=Refused.REWRITE)
 
 
 def hot_words(config: IngestConfig, lexicon: Lexicon) -> tuple[str, ...]:
