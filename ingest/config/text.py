@@ -118,7 +118,7 @@ class CorrectConfig:
     """A word that is neither English nor of the lexicon is doubtful below this probability."""
     unsure_probability: float = 0.6
     """Any other word is doubtful below this one."""
-    rare_per_million: float = 0.2
+    rare_per_million: float = 0.01
     """A word with fewer uses among a million is not counted as English."""
     common_per_million: float = 2.0
     """A term of which every word is more common than this does not tell that a sentence is about surgery."""

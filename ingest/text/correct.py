@@ -22,6 +22,8 @@ _FORMS = "s es d ed ing al ally ly ar us um a ae i ic ium e y ies n"
 _ENDINGS = frozenset(("", *_FORMS.split()))
 """Endings of one word's forms."""
 _SHORTEST_STEM = 4
+_EDGE_SPELLING = 0.6
+"""How well a span must be spelled that begins or ends with a word that needs no correction."""
 _LENGTH_SHARE = 0.25
 """Span and term differ by at most this share of the longer one's letters."""
 _JOINS = "-'\u2019"
@@ -35,6 +37,8 @@ class _Heard:
     probability: float
     inside: bool
     """Whether it belongs to a term that was heard right."""
+    known: bool
+    """Whether some term of the lexicon holds it."""
     unknown: bool
     """Whether it is neither English nor a word of the lexicon."""
     empty: bool
@@ -121,6 +125,7 @@ def _judge(word: Word, inside: bool, sounds: Sounds, config: CorrectConfig) -> _
         letters=letters,
         probability=word.probability,
         inside=inside,
+        known=letters in sounds.words,
         unknown=not inside and letters not in sounds.words and uses_per_million(letters) < config.rare_per_million,
         empty=letters in FUNCTION_WORDS or not letters,
         breaks=not word.text[-1:].isalnum() and word.text[-1:] not in _JOINS,
@@ -153,13 +158,15 @@ def _fitting(heard: Sequence[_Heard], first: int, end: int, sounds: Sounds, conf
     unknown = any(word.unknown for word in span)
     if not unknown and len(content) == 1 and uses_per_million(content[0].letters) > config.common_per_million:
         return
+    if len(content) == 1 and content[0].known:
+        return
     edges = (span[0].empty or span[0].inside) + (span[-1].empty or span[-1].inside)
     for like in sounds.like(letters, 1.0 - config.min_phonetic):
         if not _fits(span, letters, like, config) or _same_word(content, like):
             continue
         merit = 0.6 * like.phonetic + 0.4 * like.spelling
         need = config.min_merit if unknown else config.min_merit_english
-        if merit - 0.05 * edges >= need:
+        if merit - 0.05 * edges >= need and not (edges and like.spelling < _EDGE_SPELLING):
             yield _Change(first, end, like, merit - 0.05 * edges)
 
 

@@ -67,7 +67,7 @@ class Sounds:
         for term in terms:
             for text in _spoken(term):
                 letters = letters_of(text)
-                respelled = text != term.name and is_respelling(letters, letters_of(term.name))
+                respelled = text != term.name and is_respelling(text, term.name)
                 if respelled:
                     spellings.add(" ".join(_LETTERS.findall(text.lower())))
                 else:
@@ -99,10 +99,13 @@ class Sounds:
                     yield Likeness(writing, phonetic, Levenshtein.normalized_similarity(letters, writing.letters))
 
 
-def is_respelling(letters: str, name: str) -> bool:
-    """Whether letters are another spelling of a name: the same sound, nearly the same letters."""
-    edits = Levenshtein.distance(code_of(letters), code_of(name))
-    return edits <= 1 and Levenshtein.normalized_similarity(letters, name) >= (_NEAR if edits else _SAME)
+def is_respelling(text: str, name: str) -> bool:
+    """Whether a variant only spells a name in another way: in no fewer words, sound and letters alike."""
+    parts, letters, meant = len(text.split()), letters_of(text), letters_of(name)
+    if parts < len(name.split()):
+        return False
+    edits = Levenshtein.distance(code_of(letters), code_of(meant))
+    return edits <= 1 and Levenshtein.normalized_similarity(letters, meant) >= (_NEAR if edits else _SAME)
 
 
 def _spoken(term: Term) -> Iterator[str]:
