@@ -22,7 +22,8 @@ def find_videos(source: str) -> list[SourceFile]:
     return sorted(found, key=lambda file: file.relative)
 
 
-def _videos(source: str) -> list[SourceFile]:
+def _videos(given: str) -> list[SourceFile]:
+    source = given.removeprefix("file://")
     if source.lower().endswith(LIST_SUFFIXES) and not Path(source).is_dir():
         return videos_in_list(source)
     if is_address(source):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +135,7 @@ def _location(source: str, number: int, path: str) -> str:
     if is_address(path):
         return path
     if not is_address(source):
-        return str(Path(source).absolute().parent / path)
+        return os.path.normpath(Path(source).absolute().parent / path)
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
         raise ValueError(f"{source}: row {number} names {path}: give an address or a path below the list's folder")
     return f"{source.rsplit('/', 1)[0]}/{PurePosixPath(path)}"
