@@ -16,7 +16,9 @@ import av
 import av.error
 from av.stream import Disposition
 
-from ingest.records import Probe
+from ingest.config.sources import LimitsConfig
+from ingest.media.geometry import geometry_of, pixel_aspect
+from ingest.records import Chapter, Probe
 
 CLOCK_TOLERANCE_SECONDS = 1e-6
 """Two seconds closer than this are one moment: timestamps are rational, callers' seconds are floats."""
@@ -120,12 +122,30 @@ def pin_threads(stream: Any, threads: int) -> None:
     stream.thread_type = "AUTO" if threads > 1 else "NONE"
 
 
-def scaled_size(width_px: int, height_px: int, short_side_px: int | None) -> tuple[int, int]:
-    """Width and height with the short side brought down to `short_side_px`; pictures are never enlarged."""
-    short = min(width_px, height_px)
-    if short_side_px is None or short <= short_side_px:
-        return width_px, height_px
-    return round(width_px * short_side_px / short), round(height_px * short_side_px / short)
+def container_chapters(container: Any) -> tuple[Chapter, ...]:
+    """The named chapters that the container holds, by their start."""
+    start, found = start_seconds(container), []
+    for entry in container.chapters():
+        first, last = (float(entry[name] * entry["time_base"]) - start for name in ("start", "end"))
+        title = " ".join(str(entry["metadata"].get("title", "")).split())
+        if title and last > max(first, 0.0):
+            found.append(Chapter(start_seconds=max(first, 0.0), end_seconds=last, title=title))
+    return tuple(sorted(found, key=lambda one: one.start_seconds))
+
+
+def require_within(container: Any, stream: Any, path: Path, limits: LimitsConfig) -> None:
+    """Raise ValueError in one line if the header of a file asks for more than `limits`."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    hours = max(claimed_seconds(stream) or 0.0, container_seconds(container) or 0.0) / 3600
+    excess = {
+        "max_pixels": (width * height > limits.max_pixels, f"pictures of {width} x {height} pixels"),
+        "max_hours": (hours > limits.max_hours, f"{hours:.1f} hours"),
+        "max_streams": (len(container.streams) > limits.max_streams, f"{len(container.streams)} streams"),
+    }
+    for name, (exceeded, found) in excess.items():
+        if exceeded:
+            allowed = getattr(limits, name)
+            raise ValueError(f"{path}: {found}, limits.{name} is {allowed}: raise it if the file is right")
 
 
 def probe(path: Path) -> Probe:
@@ -136,13 +156,15 @@ def probe(path: Path) -> Probe:
     with opened(path) as container:
         stream = video_stream(container, path)
         sound, _reason = audio_stream(container)
-        if not _has_picture(container, stream):
+        picture = _first_picture(container, stream)
+        if picture is None:
             raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")
+        width, height = geometry_of(picture, pixel_aspect(stream)).shown_size(picture.width, picture.height)
         duration = claimed_seconds(stream) or container_seconds(container) or 0.0
         return Probe(
             duration_seconds=duration,
-            width_px=stream.codec_context.width,
-            height_px=stream.codec_context.height,
+            width_px=width,
+            height_px=height,
             mean_fps=mean_fps(stream),
             video_streams=len(container.streams.video),
             audio_streams=len(container.streams.audio),
@@ -150,6 +172,6 @@ def probe(path: Path) -> Probe:
         )
 
 
-def _has_picture(container: Any, stream: Any) -> bool:
+def _first_picture(container: Any, stream: Any) -> Any | None:
     pin_threads(stream, 1)
-    return any(decoded(packet)[0] for packet in container.demux(stream))
+    return next((picture for packet in container.demux(stream) for picture in decoded(packet)[0]), None)

@@ -17,23 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import Reader
+from ingest.config.sources import LimitsConfig
 from ingest.media.container import (
     CLOCK_TOLERANCE_SECONDS,
     audio_place,
     audio_stream,
     claimed_seconds,
+    container_chapters,
     container_seconds,
     decoded,
     frame_seconds,
     mean_fps,
     opened,
     pin_threads,
+    require_within,
     start_seconds,
     video_stream,
 )
-from ingest.media.readers import frames_at, to_pixels
+from ingest.media.geometry import geometry_of, pixel_aspect, to_pixels
+from ingest.media.readers import frames_at
 from ingest.media.sampling import GridSampler, PictureClock, SoundTrack
-from ingest.records import Probe
+from ingest.media.scenes import CutFinder
+from ingest.records import Chapter, Probe
 
 _READER_BLOCK = 256
 """Frames fetched at once from a reader that is not read in one pass."""
@@ -51,6 +56,10 @@ class Scan:
     """Mono sound at 16 kHz in -1..1 from second 0, None where the file has none."""
     notes: tuple[str, ...]
     """In words: which audio stream was taken and why, what was damaged."""
+    cuts: tuple[float, ...] = ()
+    """Presentation seconds at which a new scene begins, the first scene apart."""
+    chapters: tuple[Chapter, ...] = ()
+    """Named chapters of the container."""
 
 
 def scan(
@@ -61,27 +70,34 @@ def scan(
     short_side_px: int | None,
     reader: Reader = Reader.PYAV,
     threads: int = 1,
+    limits: LimitsConfig | None = None,
 ) -> Scan:
     """Decode a video once: sound as a whole, and of the pictures those nearest at or before each 1/`fps` second.
 
     `on_frame` gets each sampled picture once, in order: its presentation second and uint8 RGB [H, W, 3].
-    Raises ValueError in one line if the file cannot be read or no picture of it decodes.
+    Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
+    LimitsConfig) or no picture of it decodes.
     """
-    sampler = GridSampler(fps, lambda second, frame: on_frame(second, to_pixels(frame, short_side_px)))
+    allowed = limits or LimitsConfig()
     with opened(path) as container:
         video = video_stream(container, path)
+        require_within(container, video, path, allowed)
+        aspect = pixel_aspect(video)
+        sampler = GridSampler(fps, lambda second, frame: on_frame(second, to_pixels(frame, short_side_px, aspect)))
         audio, choice = audio_stream(container)
         run = _Pass(container, video, audio, sampler if reader is Reader.PYAV else PictureClock())
-        run.decode(threads)
+        run.decode(threads, 3600.0 * allowed.max_hours)
         if run.picture.last_seconds is None:
             raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")
         found = run.probe()
         notes = tuple(note for note in (choice, run.damage()) if note)
+        cuts, chapters = run.cuts.finish(), container_chapters(container)
     if reader is not Reader.PYAV:
         _read_grid(
             path, on_frame, fps=fps, end_seconds=run.picture.end_seconds, short_side_px=short_side_px, reader=reader
         )
-    return Scan(probe=found, audio=run.sound.finish() if audio is not None else None, notes=notes)
+    sound = run.sound.finish() if audio is not None else None
+    return Scan(probe=found, audio=sound, notes=notes, cuts=cuts, chapters=chapters)
 
 
 def read_audio(path: Path, stream_index: int | None = None) -> NDArray[np.float32]:
@@ -115,10 +131,13 @@ class _Pass:
         self._start = start_seconds(container)
         self._damaged = 0
         self._cut_short = ""
+        self._shown = video.codec_context.width, video.codec_context.height
         self.picture = picture
+        self.cuts = CutFinder()
         self.sound = SoundTrack(self._start)
 
-    def decode(self, threads: int) -> None:
+    def decode(self, threads: int, longest_seconds: float) -> None:
+        """Walk to the end, or to where the file is longer than its header says and than is allowed."""
         pin_threads(self._video, threads)
         streams = [self._video] if self._audio is None else [self._video, self._audio]
         try:
@@ -127,6 +146,11 @@ class _Pass:
                 self._damaged += not whole
                 for block in blocks:
                     self._push(packet.stream, block)
+                    if max(self.picture.end_seconds, self.sound.end_seconds) > longest_seconds:
+                        self._cut_short = "longer than limits.max_hours"
+                        break
+                if self._cut_short:
+                    break
         except av.error.FFmpegError as error:
             self._cut_short = error.strerror or type(error).__name__
         self.picture.finish()
@@ -136,15 +160,19 @@ class _Pass:
             self.sound.push(block)
             return
         second = frame_seconds(block, self._start)
-        if second is not None:
-            self.picture.push(second, block)
+        if second is None:
+            return
+        if not self.picture.count:
+            self._shown = geometry_of(block, pixel_aspect(self._video)).shown_size(block.width, block.height)
+        self.picture.push(second, block)
+        self.cuts.push(second, block)
 
     def probe(self) -> Probe:
         video_end, sound_end = self.picture.end_seconds, self.sound.end_seconds
         return Probe(
             duration_seconds=max(video_end, min(sound_end, container_seconds(self._container) or sound_end)),
-            width_px=self._video.codec_context.width,
-            height_px=self._video.codec_context.height,
+            width_px=self._shown[0],
+            height_px=self._shown[1],
             mean_fps=mean_fps(self._video) or (self.picture.count / video_end if video_end else 0.0),
             video_streams=len(self._container.streams.video),
             audio_streams=len(self._container.streams.audio),

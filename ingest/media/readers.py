@@ -19,10 +19,10 @@ from ingest.media.container import (
     frame_seconds,
     opened,
     pin_threads,
-    scaled_size,
     start_seconds,
     video_stream,
 )
+from ingest.media.geometry import Geometry, geometry_of, pixel_aspect, scaled_size, to_pixels
 from ingest.records import Frames
 
 _JUMP_SECONDS = 10.0
@@ -41,7 +41,16 @@ def frames_at(
     if not len(seconds):
         raise ValueError(f"{path}: frames_at was asked for no second at all: give at least one")
     require_reader(reader)
-    return _READERS[reader](path, np.asarray(seconds, dtype=np.float64), short_side_px)
+    read = _read_pyav if reader is Reader.PYAV or not _shown_as_stored(path) else _READERS[reader]
+    return read(path, np.asarray(seconds, dtype=np.float64), short_side_px)
+
+
+def _shown_as_stored(path: Path) -> bool:
+    """Whether pixels are square and upright; libraries differ in what they do with others, so PyAV reads those."""
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        _second, frame = _Cursor(container, path).at_or_before(0.0)
+        return geometry_of(frame, pixel_aspect(stream)) == Geometry()
 
 
 def require_reader(reader: Reader) -> None:
@@ -56,22 +65,15 @@ def installed_readers() -> tuple[Reader, ...]:
     return tuple(reader for reader, module in modules.items() if importlib.util.find_spec(module))
 
 
-def to_pixels(frame: Any, short_side_px: int | None) -> NDArray[np.uint8]:
-    """A decoded picture as uint8 RGB [H, W, 3], brought down to size."""
-    width, height = scaled_size(frame.width, frame.height, short_side_px)
-    pixels: NDArray[np.uint8] = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    return pixels
-
-
 def _read_pyav(path: Path, seconds: NDArray[np.float64], short_side_px: int | None) -> Frames:
     taken: dict[int, tuple[float, NDArray[np.uint8]]] = {}
     with opened(path) as container:
-        cursor = _Cursor(container, path)
+        cursor, aspect = _Cursor(container, path), pixel_aspect(video_stream(container, path))
         last: tuple[Any, tuple[float, NDArray[np.uint8]]] | None = None
         for place in np.argsort(seconds, kind="stable"):
             second, frame = cursor.at_or_before(float(seconds[place]))
             if last is None or last[0] is not frame:
-                last = (frame, (second, to_pixels(frame, short_side_px)))
+                last = (frame, (second, to_pixels(frame, short_side_px, aspect)))
             taken[int(place)] = last[1]
     found = [taken[place] for place in range(len(seconds))]
     return _frames([second for second, _ in found], np.stack([pixels for _, pixels in found]))
