@@ -125,3 +125,21 @@ class DuplicatesConfig:
         require(0.0 < self.min_share <= 1.0, "duplicates.min_share", self.min_share, "a share above 0, up to 1")
         require(self.min_pictures >= 1, "duplicates.min_pictures", self.min_pictures, "at least 1")
         require(self.shift_seconds > 0.0, "duplicates.shift_seconds", self.shift_seconds, "more than 0 seconds")
+
+
+@dataclass(kw_only=True, slots=True)
+class OverlayConfig:
+    """Text burned into pictures, which may name a patient."""
+
+    enabled: bool = True
+    frames: int = 6
+    """Pictures of each video that are read, spread over it."""
+    min_score: float = 0.5
+    """Text of which the recogniser is less sure is passed over. Default: the library's."""
+    pad: float = 0.25
+    """How far a mask reaches past the text, in heights of its line."""
+
+    def __post_init__(self) -> None:
+        require(self.frames >= 1, "overlays.frames", self.frames, "at least 1 picture")
+        require(0.0 <= self.min_score <= 1.0, "overlays.min_score", self.min_score, "0 to 1")
+        require(self.pad >= 0.0, "overlays.pad", self.pad, "0 or more heights")

@@ -1,0 +1,124 @@
+"""Text that is burned into pictures: found by OCR, painted over, and looked for once more.
+
+H and W are the size of a picture; boxes are in its pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.config.pictures import OverlayConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextBox:
+    """An upright box around text that was read."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    text: str
+    score: float
+    """How sure the recogniser is, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransientBox:
+    """Text that does not stand through the whole video."""
+
+    box: TextBox
+    start_seconds: float
+    end_seconds: float
+    """Second of the next picture that was read, without it, or of the last one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlays:
+    """What is burned into one video."""
+
+    static: tuple[TextBox, ...]
+    transient: tuple[TransientBox, ...]
+    texts: tuple[str, ...]
+    """Every text seen, once, in order."""
+
+
+class TextReader:
+    """Holds the OCR models, which install with their library; nothing is fetched."""
+
+    def __init__(self, config: OverlayConfig) -> None:
+        from rapidocr import RapidOCR
+
+        self._config = config
+        self._engine: Any = RapidOCR(
+            params={
+                "Global.log_level": "error",
+                "Global.use_cls": False,
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            }
+        )
+
+    def read_text(self, pixels_hwc: NDArray[np.uint8]) -> tuple[TextBox, ...]:
+        """Text in a uint8 RGB picture [H, W, 3], of two letters or digits and more, as sure as asked."""
+        found = self._engine(np.ascontiguousarray(pixels_hwc[..., ::-1]))
+        if found.boxes is None or found.txts is None:
+            return ()
+        read = zip(found.boxes, found.txts, found.scores, strict=True)
+        boxes = [_upright(corners, str(text), float(score)) for corners, text, score in read]
+        return tuple(
+            box
+            for box in boxes
+            if box.score >= self._config.min_score and sum(letter.isalnum() for letter in box.text) >= 2
+        )
+
+    def find_overlays(self, seconds: Sequence[float], pictures: Sequence[NDArray[np.uint8]]) -> Overlays:
+        """Read a few pictures of one video spread over it: what stands in most of them is static."""
+        count = min(self._config.frames, len(pictures))
+        places = sorted({round(place) for place in np.linspace(0, len(pictures) - 1, count)}) if count else []
+        read = [self.read_text(pictures[place]) for place in places]
+        every = [(number, box) for number, boxes in enumerate(read) for box in boxes]
+        static: list[TextBox] = []
+        transient: list[TransientBox] = []
+        for number, box in every:
+            seen = sum(any(_overlap(box, other) for other in boxes) for boxes in read)
+            if 2 * seen > len(read):
+                static.append(box)
+            else:
+                end = places[min(number + 1, len(places) - 1)]
+                start = places[max(number - 1, 0)]
+                transient.append(TransientBox(box=box, start_seconds=seconds[start], end_seconds=seconds[end]))
+        texts = tuple(dict.fromkeys(box.text for _number, box in every))
+        return Overlays(static=tuple(static), transient=tuple(transient), texts=texts)
+
+    def residual(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[TextBox, ...]:
+        """Text that is still read in masked pictures: a video with any is put into quarantine."""
+        return tuple(box for pixels in pictures for box in self.read_text(pixels))
+
+
+def mask(pixels_hwc: NDArray[np.uint8], boxes: Sequence[TextBox], pad: float) -> NDArray[np.uint8]:
+    """A copy with every box painted black, `pad` of its height wider on each side."""
+    painted = pixels_hwc.copy()
+    for box in boxes:
+        more = round(pad * box.height) + 1
+        top, left = max(0, box.y - more), max(0, box.x - more)
+        painted[top : box.y + box.height + more, left : box.x + box.width + more] = 0
+    return painted
+
+
+def _upright(corners: NDArray[np.float32], text: str, score: float) -> TextBox:
+    x, y, width, height = cv2.boundingRect(np.asarray(corners, np.float32))
+    return TextBox(x=max(0, x), y=max(0, y), width=width, height=height, text=text, score=score)
+
+
+def _overlap(one: TextBox, other: TextBox) -> bool:
+    wide = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    high = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    smaller = min(one.width * one.height, other.width * other.height)
+    return wide > 0 and high > 0 and 2 * wide * high > smaller
