@@ -255,7 +255,7 @@ def _places(text: str, terms: Sequence[range]) -> Iterator[tuple[int, int]]:
     general = _lists()["general_places"] | _lists()["no_names"]
     for match in _PLACES.finditer(text):
         words = list(re.finditer(r"\S+", match["it"]))
-        own = []
+        own: list[re.Match[str]] = []
         for word in reversed(words):
             plain = word.group().lower()
             if plain in general and not (own and plain == "general"):

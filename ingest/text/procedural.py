@@ -195,8 +195,9 @@ def _loaded(folder: Path, kind: str) -> tuple[Any, Any]:
 
 @contextmanager
 def _without_progress_bar() -> Iterator[None]:
-    from transformers.utils import logging
+    from transformers.utils import logging as untyped
 
+    logging: Any = untyped
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
