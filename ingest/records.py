@@ -53,6 +53,8 @@ class Segment:
     no_speech_probability: float = 0.0
     mean_log_probability: float = 0.0
     compression_ratio: float = 1.0
+    translated_from: str = ""
+    """The language that was spoken, where the text is Whisper's translation into English."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

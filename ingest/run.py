@@ -25,6 +25,7 @@ from ingest.pack import pack, recover, staged_path
 from ingest.pool import Crash, Note, run_pool
 from ingest.records import Metadata
 from ingest.register import Source, register, with_transcripts
+from ingest.repeats import mark_evaluation_videos, refuse_repeats
 from ingest.sources import find_videos
 from ingest.speech.transcribe import find_weights
 from ingest.stage import SICK_DISK, Batch, BatchStage, Moment, Result, Task, cannot_write
@@ -80,17 +81,26 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
     sources = with_transcripts(find_videos(str(source)), config.transcripts)
     with _writable(corpus), Manifest(corpus / MANIFEST_NAME) as manifest:
         recover(corpus)
-        rows = register(sources, manifest, corpus, config)
-        work = [one for one in sources if rows[one.file.relative].state is State.PENDING]
-        if work:
-            _Run(manifest, corpus, config, report).work(work, rows)
+        evaluation = mark_evaluation_videos(manifest, corpus, config, _workers(config))
+        processed, again = 0, True
+        while again:
+            rows = register(sources, manifest, corpus, config)
+            work = [one for one in sources if rows[one.file.relative].state is State.PENDING]
+            if work:
+                _Run(manifest, corpus, config, report).work(work, rows)
+            processed += len(work)
+            again = bool(refuse_repeats(manifest, evaluation, config))
         done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
         if done:
             changed = pack(corpus, done, config.shards.samples_per_shard, report)
             if changed or not (corpus / "card.html").is_file():
                 write_card(corpus)
         found = {one.file.relative for one in sources}
-        return _summary(found, manifest, len(work), time.perf_counter() - began)
+        return _summary(found, manifest, processed, time.perf_counter() - began)
+
+
+def _workers(config: IngestConfig) -> int:
+    return config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads)
 
 
 def _quiet(_done: int, _total: int, _message: str) -> None:
@@ -164,7 +174,7 @@ class _Run:
         news = run_pool(
             partial(BatchStage, config, self._corpus),
             [Batch(number=batch.number, tasks=tuple(one.task for one in batch.told)) for batch in batches],
-            workers=config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads),
+            workers=_workers(config),
             tasks_per_worker=max(1, config.videos_per_worker // max(len(batch.told) for batch in batches)),
             threads=config.asr.threads,
             stall_seconds=config.stall_seconds,

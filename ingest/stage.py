@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.config import IngestConfig
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
+from ingest.pictures.fingerprint import Marks
 from ingest.pictures.screen import Verdict, build_screener
 from ingest.pictures.spans import not_surgery, screen_clips
 from ingest.pool import HaltError, Tell
@@ -114,7 +115,7 @@ class BatchStage:
             with local_copy(task.file, task.staged.parent) as path:
                 checksum = sha256_of(path)
                 try:
-                    found, verdicts = self._scan(path, spool, task.staged.parent, beat)
+                    looked = self._scan(path, spool, task.staged.parent, beat)
                 except ValueError as error:
                     note = str(error).removeprefix(f"{path}: ")
                     return Result(video_id=task.video_id, state=State.REJECTED, sha256=checksum, notes=(note,))
@@ -124,7 +125,8 @@ class BatchStage:
             if error.errno in SICK_DISK[:-1]:
                 raise HaltError(cannot_write(task.staged.parent, error)) from error
             return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
-        strange = not_surgery(verdicts, self._config.screen.min_surgery_share)
+        found = looked.scan
+        strange = not_surgery(looked.verdicts, self._config.screen.min_surgery_share)
         if strange:
             return Result(
                 video_id=task.video_id,
@@ -140,23 +142,26 @@ class BatchStage:
             scan=replace(found, audio=None),
             speech=speech,
             spool=spool,
-            verdicts=tuple(verdicts),
+            verdicts=looked.verdicts,
+            fingerprint=looked.fingerprint,
             seconds=time.perf_counter() - began,
         )
 
-    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> tuple[Scan, list[Verdict]]:
+    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> _Looked:
         verdicts: list[Verdict] = []
+        marks = Marks()
 
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             beat()
             with _on_disk(folder):
                 spool.add(second, pixels_hwc)
+            marks.add(second, pixels_hwc)
             if self._screener is not None:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
 
         shards = self._config.shards
         found = scan(path, keep, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
-        return found, verdicts
+        return _Looked(found, tuple(verdicts), marks.finish().to_bytes())
 
     def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
@@ -201,7 +206,7 @@ class BatchStage:
             vague_title=title.vague,
             language=transcripts[0].language if transcripts else "",
             speech_seconds=seen.speech.seconds if seen.speech else 0.0,
-            outcome=_outcome(narration, transcripts, chapters, evidence),
+            outcome=replace(_outcome(narration, transcripts, chapters, evidence), fingerprint=seen.fingerprint),
             decode_seconds=seen.seconds,
             asr_seconds=heard.seconds,
         )
@@ -234,6 +239,15 @@ class BatchStage:
         return make_samples(story, seen.spool.jpegs, self._config.shards)
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What one pass over the pictures gave."""
+
+    scan: Scan
+    verdicts: tuple[Verdict, ...]
+    fingerprint: bytes
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Seen:
     """A video that was decoded."""
@@ -246,6 +260,7 @@ class _Seen:
     spool: Spool
     verdicts: tuple[Verdict, ...]
     """On each picture of the spool; none if screening is off."""
+    fingerprint: bytes
     seconds: float
 
     @property

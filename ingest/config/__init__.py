@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.config.checks import require
-from ingest.config.pictures import Reader, ScreenConfig, ScreenKind, ShardsConfig
+from ingest.config.pictures import DuplicatesConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
 from ingest.config.text import (
     CorrectConfig,
@@ -20,6 +20,7 @@ from ingest.options import Option
 __all__ = [
     "AsrConfig",
     "CorrectConfig",
+    "DuplicatesConfig",
     "Engine",
     "FilterConfig",
     "Foreign",
@@ -58,6 +59,7 @@ class IngestConfig:
     identifiers: IdentifiersConfig = field(default_factory=IdentifiersConfig)
     rewrite: RewriteConfig = field(default_factory=RewriteConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
+    duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
     reader: Reader = Reader.PYAV
@@ -73,6 +75,9 @@ class IngestConfig:
     transcripts: str = ""
     """Folder of transcripts that came with the videos: `NAME.csv` (`start,end,text`), `NAME.srt`, `NAME.vtt`;
     several of one video as `NAME.WHOSE.csv`."""
+
+    against: list[str] = field(default_factory=list)
+    """Folders or lists of evaluation videos: what shows the same recording is refused."""
 
     def __post_init__(self) -> None:
         require(self.workers >= 0, "workers", self.workers, "0 or more")

@@ -57,17 +57,32 @@ def mirrored_phash(pixels_hwc: NDArray[np.uint8]) -> int:
     return _hash(_mirror(_frequencies(pixels_hwc)))
 
 
+class Marks:
+    """Gathers the fingerprint of a video while its pictures pass by."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, int, int]] = []
+
+    def add(self, second: float, pixels_hwc: NDArray[np.uint8]) -> None:
+        """Take note of a uint8 RGB picture [H, W, 3]; seconds must increase."""
+        lowest = _frequencies(pixels_hwc)
+        self._rows.append((second, _hash(lowest), _hash(_mirror(lowest))))
+
+    def finish(self) -> Fingerprint:
+        """The fingerprint of what was added."""
+        return Fingerprint(
+            seconds=np.array([row[0] for row in self._rows], dtype=np.float64),
+            hashes=np.array([row[1] for row in self._rows], dtype=np.uint64),
+            mirrored=np.array([row[2] for row in self._rows], dtype=np.uint64),
+        )
+
+
 def fingerprint(pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> Fingerprint:
     """The fingerprint of (second, uint8 RGB picture [H, W, 3]) in order, read once."""
-    rows: list[tuple[float, int, int]] = []
+    marks = Marks()
     for second, pixels in pictures:
-        lowest = _frequencies(pixels)
-        rows.append((second, _hash(lowest), _hash(_mirror(lowest))))
-    return Fingerprint(
-        seconds=np.array([row[0] for row in rows], dtype=np.float64),
-        hashes=np.array([row[1] for row in rows], dtype=np.uint64),
-        mirrored=np.array([row[2] for row in rows], dtype=np.uint64),
-    )
+        marks.add(second, pixels)
+    return marks.finish()
 
 
 def _frequencies(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:

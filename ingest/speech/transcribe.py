@@ -134,4 +134,5 @@ def _segment(window: Window, said: Heard) -> Segment:
         no_speech_probability=said.no_speech_probability,
         mean_log_probability=said.mean_log_probability,
         compression_ratio=said.compression_ratio,
+        translated_from=said.translated_from,
     )

@@ -56,6 +56,7 @@ def _sentence(words: Sequence[Word], heard: Sequence[Segment]) -> Segment:
         no_speech_probability=max(segment.no_speech_probability for segment in heard),
         mean_log_probability=sum(_log_probability(word) for word in words) / len(words),
         compression_ratio=compression_ratio(text),
+        translated_from=next((segment.translated_from for segment in heard if segment.translated_from), ""),
     )
 
 

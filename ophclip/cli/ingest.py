@@ -49,6 +49,9 @@ def run(
     transcripts: Annotated[
         Path | None, typer.Option(help="Folder of transcripts: NAME.csv, NAME.srt, NAME.vtt.")
     ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Evaluation videos: what shows the same recording is refused.")
+    ] = None,
     retry: Annotated[Again | None, typer.Option(help="Try again the videos that failed.")] = None,
 ) -> None:
     """Bring a corpus up to date with a source (the default: `run` may be left out)."""
@@ -61,6 +64,7 @@ def run(
     config = compose("ingest", [*given, *(overrides or [])], IngestConfig)
     if transcripts is not None:
         config.transcripts = str(transcripts)
+    config.against = [str(path) for path in against or []] or config.against
     with shown("ingest") as progress:
         summary = ingest(source, out, config, progress)
     typer.echo(summary)

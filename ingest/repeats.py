@@ -1,0 +1,121 @@
+"""Videos that must not be in the corpus although they can be used: repeats of others, and videos of evaluation sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.config import IngestConfig
+from ingest.manifest import Manifest, State, VideoRow
+from ingest.media import scan
+from ingest.pictures.duplicates import Match, against, near_duplicates
+from ingest.pictures.fingerprint import Fingerprint, Marks
+from ingest.pool import Crash, Note, Tell, run_pool
+from ingest.sources import SourceError, SourceFile, find_videos, local_copy
+
+_REPEAT, _EVALUATION = "repeats", "evaluation video"
+_SHORT_SIDE_PX = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marked:
+    """A video's fingerprint, or why it has none."""
+
+    fingerprint: bytes
+    reason: str = ""
+
+
+class MarkStage:
+    """Takes the fingerprint of a video, at the pace at which the corpus is sampled."""
+
+    def __init__(self, config: IngestConfig, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+
+    def __call__(self, file: SourceFile, tell: Tell) -> Marked:
+        """A video that cannot be read has no fingerprint, and the reason is told."""
+        marks = Marks()
+
+        def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
+            tell(second)
+            marks.add(second, pixels_hwc)
+
+        try:
+            with local_copy(file, self._folder) as path:
+                fps, reader = self._config.shards.fps, self._config.reader
+                scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader)
+        except (SourceError, ValueError) as error:
+            return Marked(fingerprint=b"", reason=str(error))
+        return Marked(fingerprint=marks.finish().to_bytes())
+
+
+def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfig, workers: int) -> dict[str, bytes]:
+    """Fingerprints of all videos of `against`, by path; those that are known are not read again.
+
+    Raises ValueError in one line if one cannot be read: a guard with a hole would be worse than none.
+    """
+    files = {file.location: file for source in config.against for file in find_videos(source)}
+    known = manifest.evaluation_videos()
+    new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != file.stamp]
+    build = partial(MarkStage, config, corpus / "staging")
+    news = run_pool(build, new, workers=workers, tasks_per_worker=500, stall_seconds=config.stall_seconds)
+    for file, marked in news:
+        if isinstance(marked, Note):
+            continue
+        if isinstance(marked, Crash) or not marked.fingerprint:
+            raise ValueError(f"against: {file.location}: {marked.reason}: mend this evaluation video or take it out")
+        manifest.put_evaluation_video(file.location, file.stamp, marked.fingerprint)
+    return {path: data for path, (_stamp, data) in manifest.evaluation_videos().items() if path in files}
+
+
+def refuse_repeats(manifest: Manifest, evaluation: Mapping[str, bytes], config: IngestConfig) -> list[VideoRow]:
+    """Enter which videos repeat others or evaluation videos, and return those that do so no longer.
+
+    Of repeats a narrated video is kept before a silent one, then the longer one, then the first by id: the answer
+    follows from the videos alone, not from the order in which they came.
+    """
+    marks = {video_id: Fingerprint.from_bytes(data) for video_id, data in manifest.fingerprints().items()}
+    rows = [row for row in manifest.videos() if row.video_id in marks and _in_question(row)]
+    rows.sort(key=lambda row: (not row.narrated, -row.duration_seconds, row.video_id))
+    reasons = _reasons(rows, marks, evaluation, config)
+    changed = [
+        replace(row, state=State.REJECTED, reason=reasons[row.video_id])
+        for row in rows
+        if row.video_id in reasons and row.reason != reasons[row.video_id]
+    ]
+    back = [
+        replace(row, state=State.PENDING, reason="", batch=0)
+        for row in rows
+        if row.video_id not in reasons and row.state is State.REJECTED
+    ]
+    manifest.put([*changed, *back])
+    return back
+
+
+def _in_question(row: VideoRow) -> bool:
+    refused = row.state is State.REJECTED and row.reason.startswith((_REPEAT, _EVALUATION))
+    return row.state is State.DONE or refused
+
+
+def _reasons(
+    rows: Sequence[VideoRow],
+    marks: Mapping[str, Fingerprint],
+    evaluation: Mapping[str, bytes],
+    config: IngestConfig,
+) -> dict[str, str]:
+    mine = {row.video_id: marks[row.video_id] for row in rows}
+    references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
+    leaked = {one.video_id: one for one in against(mine, references, config.duplicates)}
+    rest = {video_id: mark for video_id, mark in mine.items() if video_id not in leaked}
+    repeated = {one.video_id: one for one in near_duplicates(rest, config.duplicates)}
+    told = {video_id: f"{_EVALUATION} {_shown(one)}" for video_id, one in leaked.items()}
+    return told | {video_id: f"{_REPEAT} {_shown(one)}" for video_id, one in repeated.items()}
+
+
+def _shown(match: Match) -> str:
+    return f"{match.of} ({match.score:.0%} of the pictures, {match.why})"
