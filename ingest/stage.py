@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from ingest.config import IngestConfig
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.pictures.fingerprint import Marks
+from ingest.pictures.masking import Masks, build_reader, find_masks
+from ingest.pictures.overlays import TextReader
 from ingest.pictures.screen import Verdict, build_screener
 from ingest.pictures.spans import not_surgery, screen_clips
 from ingest.pool import HaltError, Tell
@@ -126,7 +129,10 @@ class BatchStage:
                 raise HaltError(cannot_write(task.staged.parent, error)) from error
             return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
         found = looked.scan
+        masks = self._masks(spool, found)
         strange = not_surgery(looked.verdicts, self._config.screen.min_surgery_share)
+        if masks is not None and masks.remains:
+            strange = "quarantine: text remains readable in its pictures after painting over what was found"
         if strange:
             return Result(
                 video_id=task.video_id,
@@ -144,6 +150,7 @@ class BatchStage:
             spool=spool,
             verdicts=looked.verdicts,
             fingerprint=looked.fingerprint,
+            masks=masks,
             seconds=time.perf_counter() - began,
         )
 
@@ -160,8 +167,24 @@ class BatchStage:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
 
         shards = self._config.shards
-        found = scan(path, keep, fps=shards.fps, short_side_px=shards.short_side_px, reader=self._config.reader)
+        found = scan(
+            path,
+            keep,
+            fps=shards.fps,
+            short_side_px=shards.short_side_px,
+            reader=self._config.reader,
+            limits=self._config.limits,
+        )
         return _Looked(found, tuple(verdicts), marks.finish().to_bytes())
+
+    def _masks(self, spool: Spool, found: Scan) -> Masks | None:
+        if not self._config.overlays.enabled:
+            return None
+        return find_masks(self._text_reader, spool, found.cuts, self._config.overlays)
+
+    @cached_property
+    def _text_reader(self) -> TextReader:
+        return build_reader(self._config.overlays)
 
     def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
@@ -187,20 +210,20 @@ class BatchStage:
         except ValueError as error:
             return Result(video_id=seen.task.video_id, state=State.REJECTED, sha256=seen.sha256, notes=(str(error),))
         probe = seen.scan.probe
-        footage = Footage(video_id=seen.task.video_id, duration_seconds=probe.duration_seconds)
+        footage = Footage(video_id=seen.task.video_id, duration_seconds=probe.duration_seconds, cuts=seen.scan.cuts)
         narration = narrate(footage, transcripts, self._tools, self._config)
         kept, unseen = screen_clips(
             narration.clips, seen.spool.seconds, seen.verdicts, self._config.screen.min_surgery_share
         )
         narration = replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *unseen))
-        chapters = seen.task.metadata.chapters
+        chapters = seen.task.metadata.chapters or seen.scan.chapters
         title, evidence = self._title(seen.task.metadata, chapters, narration)
         result = Result(
             video_id=seen.task.video_id,
             state=State.DONE,
             probe=probe,
             sha256=seen.sha256,
-            notes=seen.scan.notes,
+            notes=(*seen.scan.notes, *filter(None, [seen.masks.told() if seen.masks else ""])),
             narrated=narration.narrated,
             title=to_text(title),
             vague_title=title.vague,
@@ -236,7 +259,7 @@ class BatchStage:
             seconds=[seen.spool.seconds[place] for place in seen.places],
             places=seen.places,
         )
-        return make_samples(story, seen.spool.jpegs, self._config.shards)
+        return make_samples(story, seen.jpegs, self._config.shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +284,17 @@ class _Seen:
     verdicts: tuple[Verdict, ...]
     """On each picture of the spool; none if screening is off."""
     fingerprint: bytes
+    masks: Masks | None
     seconds: float
+
+    def jpegs(self, places: Sequence[int]) -> list[bytes]:
+        """Pictures as samples show them: as they were encoded, or painted over where they hold text."""
+        shown = self.spool.jpegs(places)
+        for number, place in enumerate(places):
+            second = self.spool.seconds[place]
+            if self.masks is not None and self.masks.at(second):
+                shown[number] = self.spool.encode(self.masks.painted(second, self.spool.pixels(place)))
+        return shown
 
     @property
     def places(self) -> Sequence[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.config.checks import require
-from ingest.config.pictures import DuplicatesConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
+from ingest.config.pictures import DuplicatesConfig, OverlayConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
+from ingest.config.sources import FetchConfig, LimitsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
 from ingest.config.text import (
     CorrectConfig,
@@ -22,11 +23,14 @@ __all__ = [
     "CorrectConfig",
     "DuplicatesConfig",
     "Engine",
+    "FetchConfig",
     "FilterConfig",
     "Foreign",
     "GatesConfig",
     "IdentifiersConfig",
     "IngestConfig",
+    "LimitsConfig",
+    "OverlayConfig",
     "Reader",
     "Retry",
     "RewriteConfig",
@@ -61,7 +65,10 @@ class IngestConfig:
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     screen: ScreenConfig = field(default_factory=ScreenConfig)
+    overlays: OverlayConfig = field(default_factory=OverlayConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    fetch: FetchConfig = field(default_factory=FetchConfig)
     reader: Reader = Reader.PYAV
     """`pyav` reads pictures and sound in one pass; `decord` and `torchcodec` read the pictures in a second one."""
     workers: int = 0
