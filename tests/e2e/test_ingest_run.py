@@ -53,7 +53,7 @@ def test_a_folder_becomes_a_corpus_and_a_second_run_does_nothing(source: Path, t
     reader.verify()
     assert [entry.key for entry in reader.entries(Level.VIDEO)] == ["a", "b"]
     sample = reader.read("b")
-    assert sample.text == "Trabeculectomy with mitomycin C; surgery: trabeculectomy; phase: antimetabolite application"
+    assert sample.text == "Trabeculectomy with mitomycin C: a video of trabeculectomy; giving mitomycin C."
     assert (sample.license, sample.source, sample.narrated) == ("CC BY 4.0", "b.mp4", False)
     assert sample.frame_seconds == pytest.approx([0.5, 1.5, 2.5, 3.5])
     assert [number_of(decode_jpeg(one)) for one in sample.jpegs] == [5, 15, 25, 35]

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.config import GatesConfig, SegmentConfig
-from ingest.records import Level, Metadata, Sample, Segment, Word
+from ingest.records import Chapter, Level, Metadata, Sample, Segment, Word
 from ingest.samples import uniform_frames
 from ingest.shards import ShardReader, ShardWriter, pack_jpegs, read_tar, unpack_jpegs, write_staged
 from ingest.speech.voice import SAMPLE_RATE_HZ, WINDOW_SECONDS, Stretch, mend_words, pack_windows
 from ingest.text.clean import clean, longest_loop
 from ingest.text.clips import make_clips
+from ingest.text.lexicon import load_lexicon
 from ingest.text.segment import sentences
 from ingest.text.titles import from_text, structure, to_text
 
@@ -182,12 +183,91 @@ def test_uniform_frames_take_the_nearest() -> None:
     assert uniform_frames(seconds, 4.0, 8.0, 4) == [9, 11, 13, 15]
 
 
+EYE_SURGERY = load_lexicon(["ophthalmology"])
+_TEMPLATE_WORDS = st.sampled_from(
+    [
+        "a video of ",
+        "a surgical video",
+        "; by ",
+        ": ",
+        ", ",
+        "for ",
+        "with keratome",
+        "giving ",
+        "in order to reduce glare",
+        "showing ",
+        ".",
+        "trabeculectomy",
+        "no ",
+        '"',
+        "phaco chop",
+        "cataract",
+        "\n",
+        "to treat glaucoma; ",
+    ]
+)
+_HOSTILE = st.one_of(st.text(max_size=80), st.lists(_TEMPLATE_WORDS, max_size=12).map("".join))
+
+
 @unhurried
-@given(st.text(max_size=80), st.text(max_size=120))
-def test_any_title_parses_back(title: str, description: str) -> None:
-    made = structure(Metadata(title=title, description=description))
+@given(_HOSTILE, _HOSTILE, _HOSTILE)
+def test_any_title_parses_back(title: str, description: str, chapter: str) -> None:
+    chapters = [Chapter(start_seconds=0.0, end_seconds=1.0, title=chapter)]
+    spoken = [Segment(start_seconds=0.0, end_seconds=1.0, text=description)]
+    made, evidence = structure(Metadata(title=title, description=description), EYE_SURGERY, chapters, spoken)
     assert from_text(to_text(made)) == made
     assert "\n" not in to_text(made)
+    assert {(one.attribute, one.value) for one in evidence} == set(made.values())
+
+
+@unhurried
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "phaco",
+                "chop",
+                "iris",
+                "hook",
+                "hooks",
+                "I",
+                "O",
+                "L",
+                "IOL",
+                "no",
+                "trypan-blue",
+                "Descemet's",
+                "membrane",
+                "endothelial",
+                "keratoplasty",
+                ",",
+                "DMEK",
+                "dmek",
+                "anterior",
+                "capsule",
+                "polishing",
+            ]
+        ),
+        max_size=14,
+    ).map(" ".join)
+)
+def test_terms_are_found_as_a_slow_search_finds_them(text: str) -> None:
+    found = EYE_SURGERY.find(text)
+    assert all(one.end <= two.start for one, two in pairwise(found))
+    alone = [
+        (start, end)
+        for start in range(len(text))
+        for end in range(start + 1, len(text) + 1)
+        if not text[start:end].isspace()
+        and (whole := EYE_SURGERY.find(text[start:end]))
+        and (whole[0].start, whole[0].end) == (0, end - start)
+        and not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+    ]
+    taken: list[tuple[int, int]] = []
+    for start, end in sorted(alone, key=lambda span: (span[0] - span[1], span[0])):
+        if all(end <= first or last <= start for first, last in taken):
+            taken.append((start, end))
+    assert sorted(taken) == [(one.start, one.end) for one in found]
 
 
 @unhurried
