@@ -20,37 +20,23 @@ from ingest.pictures.fingerprint import Marks
 from ingest.pictures.masking import Masks, build_reader, find_masks
 from ingest.pictures.overlays import TextReader
 from ingest.pictures.screen import Verdict, build_screener
-from ingest.pictures.spans import not_surgery, screen_clips
+from ingest.pictures.spans import not_surgery
 from ingest.pool import HaltError, Tell
-from ingest.records import Chapter, Evidence, Level, Metadata, Probe, Sample, Transcript
+from ingest.reading import read_video
+from ingest.records import Level, Probe, Sample, Transcript
 from ingest.samples import Story, make_samples
 from ingest.shards import sha256_of, write_staged
-from ingest.sources import SourceError, SourceFile, local_copy
-from ingest.speech.transcribe import Speech, Transcriber, build_transcriber, listen, transcribe_all
+from ingest.sources import SourceError, local_copy
+from ingest.speech.transcribe import Transcriber, build_transcriber, listen, transcribe_all
 from ingest.speech.transcripts import read_transcript
 from ingest.spool import Spool
-from ingest.text.narration import Footage, Narration, narrate
-from ingest.text.titles import StructuredTitle, structure, to_text
+from ingest.text.titles import to_text
 from ingest.text.tools import TextTools
+from ingest.viewed import Task, Viewed
 
 _SECONDS_BETWEEN_NOTES = 5.0
-_TITLE_LETTERS = 12_000
-"""So much of a video's text a language model reads for its title."""
 SICK_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """What a disk says that is full or broken; other errors are somebody's fault."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One video to be done."""
-
-    video_id: str
-    file: SourceFile
-    metadata: Metadata
-    transcripts: tuple[Path, ...]
-    """Those that came with it."""
-    staged: Path
-    """Where its samples are put."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,12 +90,12 @@ class BatchStage:
         """Do the videos of a batch and stage their samples. A video that cannot be used is a result, not an error."""
         with ExitStack() as stack:
             seen = [self._decode(task, stack, tell) for task in batch.tasks]
-            usable = [one for one in seen if isinstance(one, _Seen)]
+            usable = [one for one in seen if isinstance(one, Viewed)]
             heard = self._hear(usable, tell)
             done = {one.task.video_id: self._write(one, said, tell) for one, said in zip(usable, heard, strict=True)}
         return tuple(one if isinstance(one, Result) else done[one.task.video_id] for one in seen)
 
-    def _decode(self, task: Task, stack: ExitStack, tell: Tell) -> _Seen | Result:
+    def _decode(self, task: Task, stack: ExitStack, tell: Tell) -> Viewed | Result:
         beat = _Beat(tell, Moment(video_ids=(task.video_id,), stage=Stage.DECODE))
         began = time.perf_counter()
         with _on_disk(task.staged.parent):
@@ -129,8 +115,8 @@ class BatchStage:
                 raise HaltError(cannot_write(task.staged.parent, error)) from error
             return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
         found = looked.scan
-        masks = self._masks(spool, found)
         strange = not_surgery(looked.verdicts, self._config.screen.min_surgery_share)
+        masks = None if strange else self._masks(spool, found)
         if masks is not None and masks.remains:
             strange = "quarantine: text remains readable in its pictures after painting over what was found"
         if strange:
@@ -142,7 +128,7 @@ class BatchStage:
                 notes=(*found.notes, strange),
             )
         speech = listen(found.audio, self._config.vad) if found.audio is not None else None
-        return _Seen(
+        return Viewed(
             task=task,
             sha256=checksum,
             scan=replace(found, audio=None),
@@ -186,7 +172,7 @@ class BatchStage:
     def _text_reader(self) -> TextReader:
         return build_reader(self._config.overlays)
 
-    def _hear(self, seen: Sequence[_Seen], tell: Tell) -> list[_Heard]:
+    def _hear(self, seen: Sequence[Viewed], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
         if not loud:
             return [_Heard(None, 0.0) for _ in seen]
@@ -202,34 +188,26 @@ class BatchStage:
         }
         return [by_id.get(one.task.video_id, _Heard(None, 0.0)) for one in seen]
 
-    def _write(self, seen: _Seen, heard: _Heard, tell: Tell) -> Result:
+    def _write(self, seen: Viewed, heard: _Heard, tell: Tell) -> Result:
         tell(Moment(video_ids=(seen.task.video_id,), stage=Stage.WRITE))
         began = time.perf_counter()
         try:
             transcripts = self._transcripts(seen, heard)
         except ValueError as error:
             return Result(video_id=seen.task.video_id, state=State.REJECTED, sha256=seen.sha256, notes=(str(error),))
-        probe = seen.scan.probe
-        footage = Footage(video_id=seen.task.video_id, duration_seconds=probe.duration_seconds, cuts=seen.scan.cuts)
-        narration = narrate(footage, transcripts, self._tools, self._config)
-        kept, unseen = screen_clips(
-            narration.clips, seen.spool.seconds, seen.verdicts, self._config.screen.min_surgery_share
-        )
-        narration = replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *unseen))
-        chapters = seen.task.metadata.chapters or seen.scan.chapters
-        title, evidence = self._title(seen.task.metadata, chapters, narration)
+        reading = read_video(seen, transcripts, self._tools, self._config)
         result = Result(
             video_id=seen.task.video_id,
             state=State.DONE,
-            probe=probe,
+            probe=seen.scan.probe,
             sha256=seen.sha256,
             notes=(*seen.scan.notes, *filter(None, [seen.masks.told() if seen.masks else ""])),
-            narrated=narration.narrated,
-            title=to_text(title),
-            vague_title=title.vague,
+            narrated=reading.narrated,
+            title=to_text(reading.title),
+            vague_title=reading.title.vague,
             language=transcripts[0].language if transcripts else "",
             speech_seconds=seen.speech.seconds if seen.speech else 0.0,
-            outcome=replace(_outcome(narration, transcripts, chapters, evidence), fingerprint=seen.fingerprint),
+            outcome=reading.outcome,
             decode_seconds=seen.seconds,
             asr_seconds=heard.seconds,
         )
@@ -237,21 +215,12 @@ class BatchStage:
             write_staged(seen.task.staged, self._samples(seen, result))
         return replace(result, write_seconds=time.perf_counter() - began)
 
-    def _title(
-        self, metadata: Metadata, chapters: Sequence[Chapter], narration: Narration
-    ) -> tuple[StructuredTitle, tuple[Evidence, ...]]:
-        title, evidence = structure(metadata, self._tools.lexicon, chapters, narration.sentences)
-        spoken = (sentence.text for sentence in narration.sentences)
-        text = "\n".join((metadata.title, metadata.description, *spoken))[:_TITLE_LETTERS]
-        title, read = self._tools.read_title(title, text)
-        return title, (*evidence, *read)
-
-    def _transcripts(self, seen: _Seen, heard: _Heard) -> tuple[Transcript, ...]:
+    def _transcripts(self, seen: Viewed, heard: _Heard) -> tuple[Transcript, ...]:
         duration = seen.scan.probe.duration_seconds
         given = tuple(read_transcript(path, duration) for path in seen.task.transcripts)
         return ((heard.transcript,) if heard.transcript else ()) + given
 
-    def _samples(self, seen: _Seen, result: Result) -> Iterator[Sample]:
+    def _samples(self, seen: Viewed, result: Result) -> Iterator[Sample]:
         story = Story(
             whole=_whole(seen, result),
             chapters=result.outcome.chapters,
@@ -269,39 +238,6 @@ class _Looked:
     scan: Scan
     verdicts: tuple[Verdict, ...]
     fingerprint: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Seen:
-    """A video that was decoded."""
-
-    task: Task
-    sha256: str
-    scan: Scan
-    """Without its sound."""
-    speech: Speech | None
-    spool: Spool
-    verdicts: tuple[Verdict, ...]
-    """On each picture of the spool; none if screening is off."""
-    fingerprint: bytes
-    masks: Masks | None
-    seconds: float
-
-    def jpegs(self, places: Sequence[int]) -> list[bytes]:
-        """Pictures as samples show them: as they were encoded, or painted over where they hold text."""
-        shown = self.spool.jpegs(places)
-        for number, place in enumerate(places):
-            second = self.spool.seconds[place]
-            if self.masks is not None and self.masks.at(second):
-                shown[number] = self.spool.encode(self.masks.painted(second, self.spool.pixels(place)))
-        return shown
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Of the pictures in the spool that samples may show: those of surgery."""
-        return [place for place, verdict in enumerate(self.verdicts) if verdict.surgery] or range(
-            len(self.spool.seconds)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,23 +282,7 @@ def cannot_write(path: Path, error: Exception) -> str:
     )
 
 
-def _outcome(
-    narration: Narration,
-    transcripts: Sequence[Transcript],
-    chapters: Sequence[Chapter],
-    evidence: Sequence[Evidence],
-) -> Outcome:
-    return Outcome(
-        clips=narration.clips,
-        chapters=tuple(chapters),
-        rejections=narration.rejections,
-        corrections=narration.corrections,
-        evidence=tuple(evidence),
-        transcripts=tuple(transcripts),
-    )
-
-
-def _whole(seen: _Seen, result: Result) -> Sample:
+def _whole(seen: Viewed, result: Result) -> Sample:
     task = seen.task
     return Sample(
         key=task.video_id,

@@ -1,7 +1,7 @@
 """From the transcripts of a video to the text that training sees, with all that was changed or left out on the way.
 
-Order: sentences, gates on what was heard, terms corrected, identifiers masked, narrated or silent, sentences that
-describe the operation, rewriting if a model is given, clips.
+Order: sentences, gates on what was heard, terms corrected, narrated or silent, sentences that describe the operation,
+clips, rewriting if a model is given.
 """
 
 from __future__ import annotations
@@ -76,12 +76,10 @@ class _Believed(Cleaned):
 
 
 def _believed(transcript: Transcript, tools: TextTools, config: IngestConfig) -> _Believed:
-    """Sentences of one transcript that pass the gates, corrected and without identifiers."""
+    """Sentences of one transcript that pass the gates, corrected."""
     cleaned = clean(_sentences(transcript, config), config.gates, tools.hot_words)
     corrected, corrections = tools.corrected(cleaned.accepted)
-    masked, masks = tools.masked(corrected)
-    rejected = tools.masked_rejections(cleaned.rejected)
-    return _Believed(accepted=masked, rejected=rejected, corrections=(*corrections, *masks))
+    return _Believed(accepted=corrected, rejected=cleaned.rejected, corrections=corrections)
 
 
 def _sentences(transcript: Transcript, config: IngestConfig) -> Sequence[Segment]:

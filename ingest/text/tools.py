@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ingest.config import IngestConfig
-from ingest.records import Clip, Correction, Evidence, Refused, Rejection, Segment
+from ingest.records import Clip, Correction, Evidence, Metadata, Refused, Rejection, Segment, Transcript
 from ingest.text.clean import Cleaned
 from ingest.text.correct import correct
+from ingest.text.identifiers import mask_identifiers, mask_sentence
 from ingest.text.lexicon import Lexicon, load_lexicon
 from ingest.text.procedural import SentenceFilter, build_filter, keep_procedural
 from ingest.text.rewrite import build_rewriter
@@ -35,13 +36,28 @@ class TextTools:
             return tuple(sentences), ()
         return correct(sentences, self.lexicon, self._config.correct)
 
-    def masked(self, sentences: Sequence[Segment]) -> tuple[tuple[Segment, ...], tuple[Correction, ...]]:
-        """Names, dates and numbers of persons taken out."""
-        return tuple(sentences), ()
+    def masked(self, transcript: Transcript) -> tuple[Transcript, tuple[Correction, ...]]:
+        """A transcript without names, dates and numbers of persons, and where they were; not what they were."""
+        if not self._config.identifiers.enabled:
+            return transcript, ()
+        segments: list[Segment] = []
+        changes: list[Correction] = []
+        for segment in transcript.segments:
+            masked, found = mask_sentence(segment, self.lexicon, self._config.identifiers.allow)
+            segments.append(masked)
+            changes += [_mask_record(segment, one.kind) for one in found]
+        return replace(transcript, segments=tuple(segments)), tuple(changes)
 
-    def masked_rejections(self, rejections: Sequence[Rejection]) -> tuple[Rejection, ...]:
-        """The same of what was refused."""
-        return tuple(rejections)
+    def masked_metadata(self, metadata: Metadata) -> Metadata:
+        """The same of title, description and chapters."""
+        if not self._config.identifiers.enabled:
+            return metadata
+        chapters = tuple(replace(one, title=self._masked_text(one.title)) for one in metadata.chapters)
+        title, description = self._masked_text(metadata.title), self._masked_text(metadata.description)
+        return replace(metadata, title=title, description=description, chapters=chapters)
+
+    def _masked_text(self, text: str) -> str:
+        return mask_identifiers(text, self.lexicon, self._config.identifiers.allow)[0]
 
     def procedural(self, sentences: Sequence[Segment]) -> Cleaned:
         """Sentences that describe the operation, and the others."""
@@ -85,6 +101,16 @@ class TextTools:
 def _extended(title: StructuredTitle, attribute: str, value: str) -> StructuredTitle:
     values: dict[str, Any] = {attribute: (*getattr(title, attribute), value)}
     return replace(title, **values)
+
+
+def _mask_record(segment: Segment, kind: str) -> Correction:
+    return Correction(
+        start_seconds=segment.start_seconds,
+        end_seconds=segment.end_seconds,
+        before="",
+        after=f"[{kind}]",
+        reason="identifier",
+    )
 
 
 def _refused_rewrite(span: tuple[float, float], text: str, reason: str) -> Rejection:
