@@ -28,7 +28,8 @@ from ingest.register import Source, register, with_transcripts
 from ingest.repeats import mark_evaluation_videos, refuse_repeats
 from ingest.sources import find_videos
 from ingest.speech.transcribe import find_weights
-from ingest.stage import SICK_DISK, Batch, BatchStage, Moment, Result, Task, cannot_write
+from ingest.stage import SICK_DISK, Batch, BatchStage, Moment, Result, cannot_write
+from ingest.viewed import Task
 
 Progress = Callable[[int, int, str], None]
 

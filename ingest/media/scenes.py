@@ -118,10 +118,12 @@ def luma_grid(frame: Any) -> Grid:
         return small
     plane = frame.planes[0]
     row_length = plane.line_size // (1 if bits == 8 else 2)
-    levels = np.frombuffer(plane, dtype=np.uint8 if bits == 8 else np.uint16).reshape(-1, row_length)
+    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
+    levels: NDArray[Any] = np.frombuffer(plane, dtype=kind).reshape(-1, row_length)
     rows = slice(step[0] // 2, step[0] * _ROWS, step[0])
-    points = levels[rows, step[1] // 2 : step[1] * _COLUMNS : step[1]]
-    return points.copy() if bits == 8 else (points >> (bits - 8)).astype(np.uint8)
+    points: NDArray[Any] = levels[rows, step[1] // 2 : step[1] * _COLUMNS : step[1]]
+    reduced: NDArray[np.uint8] = points.copy() if bits == 8 else (points >> (bits - 8)).astype(np.uint8)
+    return reduced
 
 
 def _luma_bits(layout: Any) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -153,7 +154,8 @@ def _features(small: NDArray[np.uint8]) -> Features:
 
 
 def _face_finder() -> Callable[[NDArray[np.uint8]], bool]:
-    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml")
+    folder = Path(cv2.__file__).parent / "data"  # the wheel carries its cascades there
+    cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_alt2.xml"))
 
     def found(pixels_hwc: NDArray[np.uint8]) -> bool:
         grey = cv2.cvtColor(_small(pixels_hwc, _FACE_SIDE_PX), cv2.COLOR_RGB2GRAY)

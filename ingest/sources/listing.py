@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ingest.records import Metadata
 from ingest.sources.folder import local_file
@@ -126,7 +127,8 @@ def _rows(source: str, table: Sequence[Mapping[str, str]]) -> Iterator[_Row]:
             raise ValueError(
                 f"{source}: row {number}: video_id {video_id!r}: expected up to {LONGEST_ID} letters, digits, _ or -"
             )
-        said = Metadata(**{name: cells.get(name, "") for name in TEXT_FIELDS})
+        texts: dict[str, Any] = {name: cells.get(name, "") for name in TEXT_FIELDS}
+        said = Metadata(**texts)
         location = _location(source, number, path)
         yield _Row(number=number, path=path, location=location, video_id=video_id, listed=said)
 
