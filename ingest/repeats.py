@@ -112,7 +112,8 @@ def _reasons(
     references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
     leaked = {one.video_id: one for one in against(mine, references, config.duplicates)}
     rest = {video_id: mark for video_id, mark in mine.items() if video_id not in leaked}
-    repeated = {one.video_id: one for one in near_duplicates(rest, config.duplicates)}
+    found = near_duplicates(rest, config.duplicates) if config.duplicates.enabled else ()
+    repeated = {one.video_id: one for one in found}
     told = {video_id: f"{_EVALUATION} {_shown(one)}" for video_id, one in leaked.items()}
     return told | {video_id: f"{_REPEAT} {_shown(one)}" for video_id, one in repeated.items()}
 

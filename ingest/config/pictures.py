@@ -111,6 +111,8 @@ class ScreenConfig:
 class DuplicatesConfig:
     """Which videos count as one recording."""
 
+    enabled: bool = True
+    """Whether repeats within the corpus are refused; evaluation videos always are."""
     max_distance: int = 10
     """Two pictures agree if at most so many of the 64 bits of their hashes differ."""
     min_share: float = 0.6

@@ -28,7 +28,15 @@ import ingest.pool
 import ingest.run
 import ingest.shards
 import ingest.stage
-from ingest.config import FilterConfig, IngestConfig, ShardsConfig
+from ingest.config import (
+    DuplicatesConfig,
+    FilterConfig,
+    IngestConfig,
+    OverlayConfig,
+    ScreenConfig,
+    ScreenKind,
+    ShardsConfig,
+)
 from ingest.manifest import MANIFEST_NAME, Manifest
 from ingest.pack import SHARDS
 from ingest.shards import ShardReader
@@ -115,6 +123,9 @@ def run(source: Path, corpus: Path) -> None:
     config = IngestConfig(
         shards=ShardsConfig(fps=1.0, video_frames=3, short_side_px=32, samples_per_shard=2),
         filter=FilterConfig(enabled=False),
+        screen=ScreenConfig(kind=ScreenKind.OFF),
+        duplicates=DuplicatesConfig(enabled=False),
+        overlays=OverlayConfig(enabled=False),
         transcripts=str(source / "words"),
     )
     ingest.run.ingest(source, corpus, config)

@@ -16,7 +16,9 @@ from ingest.shards import ShardReader
 from ingest.speech.transcribe import Transcriber, build_transcriber, transcribe
 from ingest.text.clean import Cleaned, clean, doubt, normalised
 from ingest.text.clips import make_clips
+from ingest.text.lexicon import load_lexicon
 from ingest.text.segment import sentences
+from ingest.text.tools import hot_words
 from ophclip.composing import compose
 
 SPOKEN = [
@@ -36,7 +38,9 @@ SPOKEN = [
 
 @pytest.fixture(scope="module")
 def config() -> IngestConfig:
-    return compose("ingest", [], IngestConfig)
+    composed = compose("ingest", [], IngestConfig)
+    composed.asr.terms = list(hot_words(composed, load_lexicon(composed.lexicons)))
+    return composed
 
 
 @pytest.fixture(scope="module")

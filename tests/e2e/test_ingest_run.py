@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 from filming import film, number_of, steady, tone
 
-from ingest.config import AsrConfig, IngestConfig, Retry, ShardsConfig
+from ingest.config import (
+    AsrConfig,
+    DuplicatesConfig,
+    IngestConfig,
+    OverlayConfig,
+    Retry,
+    ScreenConfig,
+    ScreenKind,
+    ShardsConfig,
+)
 from ingest.manifest import Manifest, State
 from ingest.media import Reader, installed_readers
 from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
@@ -24,7 +33,13 @@ from ingest.run import ingest
 from ingest.shards import ShardReader, decode_jpeg, write_staged
 from ingest.sources.source_file import SUFFIXES
 
-CONFIG = IngestConfig(workers=2, shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48))
+PLAIN = {
+    "screen": ScreenConfig(kind=ScreenKind.OFF),
+    "duplicates": DuplicatesConfig(enabled=False),
+    "overlays": OverlayConfig(enabled=False),
+}
+"""The pictures here are numbers: no surgery, all alike, and full of text."""
+CONFIG = IngestConfig(workers=2, shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48), **PLAIN)
 
 
 @pytest.fixture
@@ -105,7 +120,7 @@ def test_new_and_changed_files_are_taken_up_to_the_same_bytes_as_a_fresh_run(sou
     assert (summary.processed, summary.done) == (2, 3)
     ingest(source, tmp_path / "fresh", CONFIG)
     assert shard_bytes(tmp_path / "corpus") == shard_bytes(tmp_path / "fresh")
-    smaller = IngestConfig(workers=1, shards=ShardsConfig(fps=2.0, video_frames=2, short_side_px=48))
+    smaller = IngestConfig(workers=1, shards=ShardsConfig(fps=2.0, video_frames=2, short_side_px=48), **PLAIN)
     assert ingest(source, tmp_path / "corpus", smaller).processed == 3
 
 
@@ -119,7 +134,7 @@ def test_a_failed_video_is_tried_again_when_asked(source: Path, tmp_path: Path) 
     summary = ingest(source, corpus, CONFIG)
     assert (summary.processed, summary.done, summary.failed) == (0, 1, 1)
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["b"]
-    again = IngestConfig(workers=1, shards=CONFIG.shards, retry=Retry.FAILED)
+    again = IngestConfig(workers=1, shards=CONFIG.shards, retry=Retry.FAILED, **PLAIN)
     assert ingest(source, corpus, again).done == 2
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "b"]
 
@@ -144,12 +159,18 @@ def test_what_cannot_begin_is_said_in_one_line(source: Path, tmp_path: Path) -> 
 SCRIPT = """
 import sys
 from pathlib import Path
-from ingest.config import IngestConfig, ShardsConfig
+from ingest.config import DuplicatesConfig, IngestConfig, OverlayConfig, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.run import ingest
 
 if __name__ == "__main__":
     shards = ShardsConfig(fps=2.0, video_frames=4, short_side_px=48)
-    config = IngestConfig(workers=2, shards=shards)
+    config = IngestConfig(
+        workers=2,
+        shards=shards,
+        screen=ScreenConfig(kind=ScreenKind.OFF),
+        duplicates=DuplicatesConfig(enabled=False),
+        overlays=OverlayConfig(enabled=False),
+    )
     ingest(Path(sys.argv[1]), Path(sys.argv[2]), config, lambda *message: print(*message, flush=True))
 """
 
