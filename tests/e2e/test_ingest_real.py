@@ -109,32 +109,42 @@ def test_the_folder_of_real_videos_becomes_a_corpus(real_data: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_no_text_on_silence_noise_tones_and_music(transcriber: Transcriber, config: IngestConfig) -> None:
+def test_no_text_on_silence_noise_tones_music_and_suction(transcriber: Transcriber, config: IngestConfig) -> None:
     rng = np.random.default_rng(0)
     clock = np.arange(10 * 16_000) / 16_000
     believed = 0
-    for number in range(120):
+    for number in range(500):
         sound = _not_speech(number, rng, clock)
         transcript = transcribe(sound, transcriber, config.asr, config.vad)
         cleaned = clean(sentences(transcript.segments, config.segment), config.gates, config.asr.terms)
         believed += bool(cleaned.accepted)
-    assert believed <= 1, "text on at most 1 % of clips without speech"
+    assert believed <= 5, "text on at most 1 % of clips without speech"
 
 
 def _not_speech(number: int, rng: np.random.Generator, clock: np.ndarray) -> np.ndarray:
     level = 10.0 ** rng.uniform(-3.0, -0.5)
-    if number % 4 == 0:
+    if number % 5 == 0:
         sound = np.zeros_like(clock)
-    elif number % 4 == 1:
+    elif number % 5 == 1:
         sound = rng.standard_normal(len(clock))
-    elif number % 4 == 2:
+    elif number % 5 == 2:
         sound = np.sin(2 * np.pi * rng.uniform(80, 2000) * clock)
+    elif number % 5 == 3:
+        sound = _suction(rng, clock)
     else:
         notes = 220.0 * 2.0 ** (rng.integers(0, 24, 40) / 12)
         pitch = np.repeat(notes, len(clock) // 40)
         chord = sum(np.sin(2 * np.pi * np.cumsum(pitch * step) / 16_000) / step for step in (1, 1.25, 1.5, 2, 3))
         sound = np.asarray(chord) * (1 - np.tile(np.linspace(0, 0.9, len(clock) // 40), 40))
     return (level * sound / max(1.0, float(np.abs(sound).max()))).astype(np.float32)
+
+
+def _suction(rng: np.random.Generator, clock: np.ndarray) -> np.ndarray:
+    """Hiss in a band that wanders, with gurgles of a few a second, as an aspirating tip makes it."""
+    hiss = np.convolve(rng.standard_normal(len(clock)), rng.standard_normal(64) * np.hanning(64), mode="same")
+    rate, depth = rng.uniform(2.0, 9.0), rng.uniform(0.3, 1.0)
+    gurgle = 1 + depth * np.sin(2 * np.pi * np.cumsum(rate + 2.0 * np.sin(clock)) / 16_000)
+    return np.asarray(hiss * gurgle)
 
 
 def test_terms_in_the_prompt_make_no_text_on_silence(transcriber: Transcriber, config: IngestConfig) -> None:
