@@ -32,8 +32,9 @@ def recover(corpus: Path) -> None:
         if leftover.exists():
             shutil.rmtree(leftover)
     (corpus / STAGING).mkdir(exist_ok=True)
-    for part in (corpus / STAGING).glob("*.part"):
-        part.unlink()
+    for pattern in ("*.part", ".fetched-*"):
+        for leftover in (corpus / STAGING).glob(pattern):
+            leftover.unlink()
 
 
 def packed_ids(corpus: Path) -> frozenset[str]:

@@ -148,9 +148,10 @@ class BatchStage:
             beat()
             with _on_disk(folder):
                 spool.add(second, pixels_hwc)
-            marks.add(second, pixels_hwc)
             if self._screener is not None:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
+            if not verdicts or verdicts[-1].surgery:  # a title card that videos share makes them no repeats
+                marks.add(second, pixels_hwc)
 
         shards = self._config.shards
         found = scan(

@@ -113,8 +113,9 @@ class DuplicatesConfig:
 
     enabled: bool = True
     """Whether repeats within the corpus are refused; evaluation videos always are."""
-    max_distance: int = 10
-    """Two pictures agree if at most so many of the 64 bits of their hashes differ."""
+    max_distance: int = 6
+    """Two pictures agree if at most so many of the 64 bits of their hashes differ. Default: of 435 pairs of simulated
+    operations the most alike then share 35 % of their pictures, and 72 % with 10 bits."""
     min_share: float = 0.6
     """Two videos are one recording if this share of the shorter one's pictures agrees at one shift in time."""
     min_pictures: int = 6

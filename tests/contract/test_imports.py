@@ -16,7 +16,18 @@ LIGHT = (
     "ingest.config",
     "ingest.text.segment",
     "ingest.text.clean",
+    "ingest.text.correct",
+    "ingest.text.identifiers",
+    "ingest.text.narration",
+    "ingest.text.procedural",
+    "ingest.text.rewrite",
     "ingest.text.titles",
+    "ingest.pictures.screen",
+    "ingest.sources",
+    "ingest.status",
+    "ingest.export",
+    "ingest.stage",
+    "ingest.run",
     "ingest.weights",
 )
 PROBE = "import sys, importlib; importlib.import_module(sys.argv[1]); sys.exit('torch' in sys.modules)"

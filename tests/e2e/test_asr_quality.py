@@ -20,6 +20,9 @@ from ingest.text.correct import correct
 from ingest.text.lexicon import load_lexicon
 from ingest.text.segment import join_words, sentences
 
+# openai-whisper, whose normal form of English is used, leaves a file of its own to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
 ASR = AsrConfig(threads=2)
 Spoken = tuple[tuple[Lecture, ...], dict[str, NDArray[np.float32]]]
 
@@ -45,8 +48,6 @@ def text_of(said: tuple[Segment, ...]) -> str:
 
 
 @pytest.mark.slow
-# openai-whisper, whose normal form of English is used, leaves a file of its own to the garbage collector
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_third_of_the_missing_terms_comes_back(spoken: Spoken, recogniser: Transcriber) -> None:
     lectures, sounds = spoken
     assert sum(len(one.marked) for one in lectures) >= 60
@@ -71,7 +72,6 @@ def test_speech_that_is_no_surgery_is_not_corrected(name: str, real_data: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_heard_together_is_as_good_as_heard_alone(spoken: Spoken, recogniser: Transcriber) -> None:
     lectures, sounds = spoken
     speeches = [listen(sounds[lecture.procedure], VadConfig()) for lecture in lectures]
