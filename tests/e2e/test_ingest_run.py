@@ -253,3 +253,58 @@ def test_an_exchange_of_shards_that_stops_half_way_is_finished(tmp_path: Path, m
     pack(tmp_path, ["a", "b"], 10, lambda *_message: None)
     assert shard_bytes(tmp_path) == second
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "kept") == [SHARDS, "staging"]
+
+
+@pytest.mark.slow
+def test_repeats_and_evaluation_videos_stay_out_whatever_their_container(tmp_path: Path) -> None:
+    folder, evaluation, corpus = tmp_path / "videos", tmp_path / "evaluation", tmp_path / "corpus"
+    folder.mkdir()
+    evaluation.mkdir()
+    film(folder / "a.mp4", steady(9.0))
+    film(folder / "b.mkv", steady(8.0, 25.0))
+    film(folder / "short.mp4", steady(2.0))
+    wary = replace(CONFIG, duplicates=DuplicatesConfig())
+    summary = ingest(folder, corpus, wary)
+    (told,) = summary.reports
+    assert (told.file, told.state) == ("b.mkv", State.REJECTED)
+    assert told.reason.startswith("repeats a (")
+    assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "short"]
+    assert ingest(folder, corpus, wary).processed == 0
+    film(evaluation / "held_out.mp4", steady(9.0, 20.0))
+    guarded = replace(wary, against=[str(evaluation)])
+    reasons = {one.file: one.reason for one in ingest(folder, corpus, guarded).reports}
+    assert set(reasons) == {"a.mp4", "b.mkv"}
+    assert all(reason.startswith(f"evaluation video {evaluation}/held_out.mp4 (") for reason in reasons.values())
+    assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["short"]
+    # Without the guard the longer one is let in again.
+    assert ingest(folder, corpus, wary).processed == 1
+    assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "short"]
+
+
+@pytest.mark.slow
+def test_a_transcript_that_came_with_a_video_makes_its_clips_and_a_chapter_its_phase(tmp_path: Path) -> None:
+    folder, words, corpus = tmp_path / "videos", tmp_path / "words", tmp_path / "corpus"
+    folder.mkdir()
+    words.mkdir()
+    film(folder / "a.mp4", steady(12.0))
+    lines = "0.5,3.0,The keratome makes the corneal incision.\n5.0,8.0,The capsulorhexis is torn with forceps.\n"
+    asked = "8.5,11.0,Please subscribe to my channel and leave a comment.\n"
+    (words / "a.csv").write_text(f"start,end,text\n{lines}{asked}")
+    chapters = [{"start_time": 4.0, "end_time": 99.0, "title": "Capsulorhexis"}]
+    (folder / "a.info.json").write_text(json.dumps({"title": "Cataract surgery", "chapters": chapters}))
+    summary = ingest(folder, corpus, replace(CONFIG, transcripts=str(words)))
+    assert (summary.narrated, summary.clips) == (1, 2)
+    reader = ShardReader(corpus)
+    (phase,) = reader.entries(Level.PHASE)
+    clips = [reader.read(entry.key) for entry in reader.entries(Level.CLIP)]
+    assert [clip.parent for clip in clips] == ["a", phase.key]
+    assert (reader.read(phase.key).text, reader.read(phase.key).end_seconds) == (
+        "Capsulorhexis",
+        pytest.approx(12.0, abs=0.1),
+    )
+    assert clips[1].text == "The capsulorhexis is torn with forceps."
+    reader.close()
+    with Manifest(corpus / "manifest.sqlite") as manifest:
+        (refused,) = manifest.rejections("a")
+        assert refused.text.startswith("Please subscribe")
+        assert {(one.attribute, one.value) for one in manifest.evidence("a")} >= {("phases", "capsulorhexis")}
