@@ -298,7 +298,8 @@ def test_a_transcript_that_came_with_a_video_makes_its_clips_and_a_chapter_its_p
     (phase,) = reader.entries(Level.PHASE)
     clips = [reader.read(entry.key) for entry in reader.entries(Level.CLIP)]
     assert [clip.parent for clip in clips] == ["a", phase.key]
-    assert (reader.read(phase.key).text, reader.read(phase.key).end_seconds) == (
+    whole = reader.read(phase.key)
+    assert (whole.text, whole.end_seconds) == (
         "Capsulorhexis",
         pytest.approx(12.0, abs=0.1),
     )
