@@ -109,7 +109,7 @@ def _origin(rows: Sequence[VideoRow]) -> Figure:
 
 def _attributes(manifest: Manifest) -> Figure:
     _columns, rows = manifest.table("evidence")
-    found = Counter((attribute, value) for _id, _number, attribute, value, *_rest in rows)
+    found = Counter((attribute.replace("_", " "), value) for _id, _number, attribute, value, *_rest in rows)
     return Figure(
         title="What the titles name",
         headings=("attribute", "value", "times found"),
@@ -140,7 +140,10 @@ def _losses(manifest: Manifest, rows: Sequence[VideoRow]) -> Iterable[Figure]:
 
 
 def _kind(reason: str) -> str:
-    """A reason without its figures."""
+    """A reason without its figures and names."""
+    for general in ("repeats", "evaluation video"):
+        if reason.startswith(general):
+            return general
     return reason.split(":", maxsplit=1)[0].split(" (", maxsplit=1)[0]
 
 
