@@ -35,6 +35,9 @@ def recover(corpus: Path) -> None:
     for pattern in ("*.part", ".fetched-*"):
         for leftover in (corpus / STAGING).glob(pattern):
             leftover.unlink()
+    for folder in (corpus, corpus / "card"):
+        for draft in folder.glob(".*.part"):
+            draft.unlink()
 
 
 def packed_ids(corpus: Path) -> frozenset[str]:

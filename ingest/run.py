@@ -209,7 +209,7 @@ class _Run:
         row = replace(_attempted(row), metadata_sha256=told.checksum, sha256=result.sha256)
         reason = "; ".join(note for note in (*result.notes, told.complaint) if note)
         if result.probe is None:
-            return replace(row, state=result.state, reason=reason), None
+            return replace(row, state=result.state, stage=Stage.DECODE, reason=reason), None
         row = replace(row, **asdict(result.probe), state=result.state, stage=Stage.COMPLETE, reason=reason)
         return _with_facts(row, told.task.metadata, result, self._config), result.outcome
 
@@ -219,7 +219,9 @@ class _Run:
         if len(suspects) == 1:
             row = _attempted(waiting[suspects[0]])
             doing = f" at the stage {blame.moment.stage.value}" if blame.moment else ""
-            self._manifest.finish(replace(row, state=State.FAILED, reason=f"the worker {blame.reason}{doing}"))
+            stage = blame.moment.stage if blame.moment else row.stage
+            reason = f"the worker {blame.reason}{doing}"
+            self._manifest.finish(replace(row, state=State.FAILED, stage=stage, reason=reason))
             return [suspects[0]]
         last = max(row.batch for row in self._manifest.videos())
         for number, video_id in enumerate(suspects, last + 1):

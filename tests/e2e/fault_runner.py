@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import faster_whisper.vad
+import jinja2
 import webdataset.writer
 
+import ingest.card.write
 import ingest.manifest
 import ingest.pack
 import ingest.pool
@@ -41,7 +43,7 @@ from ingest.manifest import MANIFEST_NAME, Manifest
 from ingest.pack import SHARDS
 from ingest.shards import ShardReader
 
-PRELOADED = (faster_whisper.vad, webdataset.writer)
+PRELOADED = (faster_whisper.vad, jinja2, webdataset.writer)
 """Imported once, so that a forked process need not."""
 WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 CHANGING = ("started_at", "finished_at", "attempts", "decode_seconds", "asr_seconds", "write_seconds")
@@ -237,5 +239,6 @@ def _counted(corpus: Path, strike: Callable[[], None]) -> Faults:
 if __name__ == "__main__":
     ingest.run.run_pool = in_process  # type: ignore[assignment]
     ingest.stage.build_transcriber = deaf
+    ingest.card.write._histogram = lambda _seconds: b""  # drawing it takes longer than all the rest
     with contextlib.suppress(KeyboardInterrupt):
         main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
