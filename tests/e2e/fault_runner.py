@@ -203,10 +203,10 @@ def points(
 
     for at in range(1, total + 1, step):
         yield "kill", at, watched(at, kill)
-    for at in range(1, errors + 1, step):
-        code = (errno.ENOSPC, errno.EIO)[at % 2]
+    for at in range(1, errors + 1, 2 * step):
+        code = (errno.ENOSPC, errno.EIO)[at // 2 % 2]
         yield errno.errorcode[code], at, watched(at, fail(code))
-    for share in range(0, 40, step):
+    for share in range(0, 40, 3 * step):
         size = round(largest * share / 40)
         yield "disk full", size, limited(size)
 

@@ -52,7 +52,7 @@ def test_a_few_points(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_two_hundred_points(source: Path, tmp_path: Path) -> None:
     found = broken(source, tmp_path / "work", 1)
     assert len(found) >= 200
