@@ -58,6 +58,9 @@ def pack(
     """
     wanted = sorted(video_ids)
     held = packed_ids(corpus)
+    for path in (corpus / STAGING).iterdir():
+        if path.stem not in wanted:  # of a video that was refused after its samples were made
+            path.unlink()
     staged = [video_id for video_id in wanted if staged_path(corpus, video_id).is_file()]
     if held == set(wanted) and not staged:
         return False

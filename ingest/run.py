@@ -21,7 +21,7 @@ from ingest.card import write_card
 from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, Stage, State, VideoRow
 from ingest.media.readers import require_reader
-from ingest.pack import pack, recover, staged_path
+from ingest.pack import pack, packed_ids, recover, staged_path
 from ingest.pool import Crash, Note, run_pool
 from ingest.records import Metadata
 from ingest.register import Source, register, with_transcripts
@@ -92,7 +92,7 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
             processed += len(work)
             again = bool(refuse_repeats(manifest, evaluation, config))
         done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
-        if done:
+        if done or packed_ids(corpus):
             changed = pack(corpus, done, config.shards.samples_per_shard, report)
             if changed or not (corpus / "card.html").is_file():
                 write_card(corpus)

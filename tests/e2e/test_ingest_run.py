@@ -277,6 +277,12 @@ def test_repeats_and_evaluation_videos_stay_out_whatever_their_container(tmp_pat
     assert set(reasons) == {"a.mp4", "b.mkv"}
     assert all(reason.startswith(f"evaluation video {evaluation}/held_out.mp4 (") for reason in reasons.values())
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["short"]
+    assert list((corpus / "staging").iterdir()) == []
+    film(evaluation / "short.mp4", steady(2.0))
+    strict = replace(guarded, duplicates=DuplicatesConfig(min_pictures=2))
+    assert ingest(folder, corpus, strict).done == 0
+    assert not ShardReader(corpus).entries(Level.VIDEO), "the last one leaves the shards too"
+    assert ingest(folder, corpus, guarded).processed == 1
     # Without the guard the longer one is let in again.
     assert ingest(folder, corpus, wary).processed == 1
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["a", "short"]
