@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import cv2
@@ -124,13 +123,3 @@ def test_a_zero_shot_model_that_is_not_there_is_told_in_one_line() -> None:
         ScreenConfig(kind=ScreenKind.ZERO_SHOT)
     with pytest.raises(ValueError, match="no open_clip architecture and no folder"):
         build_screener(ScreenConfig(kind=ScreenKind.ZERO_SHOT, model="nowhere"))
-
-
-@pytest.mark.slow
-def test_a_picture_costs_less_than_three_milliseconds() -> None:
-    pictures = drawn("theatre")
-    judged(pictures[:2])
-    cv2.setNumThreads(1)
-    began = time.process_time()
-    judged(pictures)
-    assert (time.process_time() - began) / len(pictures) < 0.003
