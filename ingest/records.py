@@ -170,6 +170,10 @@ class Sample:
     source_sha256: str = ""
 
 
+REWRITTEN = "rewritten"
+"""How the reason of a correction begins that a language model made."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Correction:
     """A change to recognised words: what stood there, what stands there now, and why."""

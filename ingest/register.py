@@ -61,6 +61,9 @@ def recipe_of(config: IngestConfig) -> str:
         del options[name]
     for name in ("download", "threads", "device"):
         del options["asr"][name]
+    # No answer, no sample: how long a server is waited for, and what it may cost, changes none.
+    for name in ("key_variable", "timeout_seconds", "retries", "backoff_seconds", "max_requests", "max_tokens"):
+        del options["rewrite"][name]
     del options["shards"]["samples_per_shard"]
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -30,6 +30,7 @@ from ingest.sources import SourceError, local_copy
 from ingest.speech.transcribe import Transcriber, build_transcriber, listen, transcribe_all
 from ingest.speech.transcripts import read_transcript
 from ingest.spool import Spool
+from ingest.text.chat import NoAnswerError
 from ingest.text.titles import to_text
 from ingest.text.tools import TextTools
 from ingest.viewed import Task, Viewed
@@ -196,7 +197,10 @@ class BatchStage:
             transcripts = self._transcripts(seen, heard)
         except ValueError as error:
             return Result(video_id=seen.task.video_id, state=State.REJECTED, sha256=seen.sha256, notes=(str(error),))
-        reading = read_video(seen, transcripts, self._tools, self._config)
+        try:
+            reading = read_video(seen, transcripts, self._tools, self._config)
+        except NoAnswerError as error:
+            raise HaltError(str(error)) from error
         result = Result(
             video_id=seen.task.video_id,
             state=State.DONE,

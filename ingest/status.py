@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.records import REWRITTEN, Refused
 
 _REASON_LETTERS = 100
 
@@ -24,6 +25,27 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rewriting:
+    """What became of the clips that a language model rewrote."""
+
+    kept: int
+    refused: int
+
+    def __str__(self) -> str:
+        total = self.kept + self.refused
+        return f"{self.kept} of {total} rewrites accepted ({self.kept / total:.0%})" if total else ""
+
+
+def count_rewriting(manifest: Manifest) -> Rewriting:
+    """Count the rewrites over all videos of a corpus."""
+    changes = [reason for *_values, reason in manifest.table("corrections")[1]]
+    refusals = [kind for *_values, kind in manifest.table("rejections")[1]]
+    return Rewriting(
+        kept=sum(reason.startswith(REWRITTEN) for reason in changes), refused=refusals.count(Refused.REWRITE.value)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
     """Where an ingest stands."""
 
@@ -34,6 +56,7 @@ class Status:
     rejected_texts: int
     """Sentences and clips that were refused, over all videos."""
     corrected_texts: int
+    rewriting: Rewriting
     busy_seconds_per_video: float
     """Of one worker, over the videos that are done; 0.0 if none is."""
     real_time_factor: float
@@ -59,6 +82,7 @@ def read_status(corpus: Path) -> Status:
         rows = manifest.videos()
         rejected = len(manifest.table("rejections")[1])
         corrected = len(manifest.table("corrections")[1])
+        rewriting = count_rewriting(manifest)
     done = [row for row in rows if row.state is State.DONE]
     busy = sum(row.decode_seconds + row.asr_seconds + row.write_seconds for row in done)
     return Status(
@@ -66,6 +90,7 @@ def read_status(corpus: Path) -> Status:
         reasons=_reasons(rows),
         rejected_texts=rejected,
         corrected_texts=corrected,
+        rewriting=rewriting,
         busy_seconds_per_video=busy / len(done) if done else 0.0,
         real_time_factor=sum(row.duration_seconds for row in done) / busy if busy else 0.0,
         pending=sum(row.state is State.PENDING for row in rows),

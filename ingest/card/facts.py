@@ -11,7 +11,7 @@ from typing import Any
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.records import Level, Sample
 from ingest.shards import ShardReader
-from ingest.status import open_corpus
+from ingest.status import count_rewriting, open_corpus
 
 _SHOWN = 12
 _LISTED = 15
@@ -136,6 +136,7 @@ def _losses(manifest: Manifest, rows: Sequence[VideoRow]) -> Iterable[Figure]:
         title="Words changed",
         headings=("heard", "written", "times"),
         rows=tuple((*key, str(count)) for key, count in _frequent(changes)),
+        note=str(count_rewriting(manifest)),
     )
 
 

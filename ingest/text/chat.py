@@ -6,6 +6,7 @@ share it; so does what was spent. The key is read from the environment, sent in 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -25,11 +26,9 @@ from ingest.config.text import RewriteConfig
 _MOST_BYTES = 1_000_000
 _LETTERS_PER_TOKEN = 3
 _LONGEST_WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 _BUSY = frozenset({408, 409, 425, 429})
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer TEXT NOT NULL, tokens INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS claims (question TEXT PRIMARY KEY, until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS spent (one INTEGER PRIMARY KEY CHECK (one = 1), requests INTEGER, tokens INTEGER);
 INSERT OR IGNORE INTO spent VALUES (1, 0, 0);
 """
@@ -38,7 +37,10 @@ Message = Mapping[str, str]
 
 
 class NoAnswerError(Exception):
-    """The model gave no usable answer; the text says why, in one line without secrets."""
+    """No answer is to be had now, so that no result can be had either; the text says why, in one line without secrets.
+
+    A corpus must not depend on when a server was down: whoever asks ends, and another run asks again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Chat:
         self._config = config
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._locks = path.with_suffix(".locks")
+        self._locks.mkdir(exist_ok=True)
         with self._database() as database:
             database.executescript(_TABLES)
 
@@ -69,23 +73,21 @@ class Chat:
         """The model's answer to `messages`, from the file if it was given before.
 
         Raises:
-            NoAnswerError: the budget is spent, or the server stayed silent, broken or unreadable through all retries.
-            ValueError: the server refuses the key, the address or the model.
+            NoAnswerError: the budget is spent, the server stayed silent, broken or unreadable through all retries, or
+                it refuses the key, the address or the model.
         """
         question = self._question(messages, seed)
         body = json.dumps(question, sort_keys=True)
         key = hashlib.sha256(body.encode()).hexdigest()
-        estimate = len(body) // _LETTERS_PER_TOKEN + self._config.max_answer_tokens
-        known = self._claimed(key)
-        if known is not None:
-            return known
-        try:
-            answer, tokens = self._persistently(question, estimate)
+        with self._alone(key):
+            known = self._known(key)
+            if known is not None:
+                return known
+            answer, tokens = self._persistently(
+                question, len(body) // _LETTERS_PER_TOKEN + self._config.max_answer_tokens
+            )
             self._remember(key, answer, tokens)
             return answer
-        finally:
-            with self._database() as database:
-                database.execute("DELETE FROM claims WHERE question = ?", (key,))
 
     def _question(self, messages: Sequence[Message], seed: int) -> dict[str, Any]:
         return {
@@ -102,25 +104,17 @@ class Chat:
             database.execute("PRAGMA journal_mode=WAL")
             yield database
 
-    def _claimed(self, key: str) -> str | None:
-        """The known answer; None once this process alone may ask."""
-        config = self._config
-        tries = config.retries + 1
-        patience = tries * (config.timeout_seconds + _LONGEST_WAIT_SECONDS) + _LONGEST_WAIT_SECONDS
-        while True:
-            with self._database() as database:
-                database.execute("BEGIN IMMEDIATE")
-                row = database.execute("SELECT answer FROM answers WHERE question = ?", (key,)).fetchone()
-                claim = database.execute("SELECT until FROM claims WHERE question = ?", (key,)).fetchone()
-                free = row is None and (claim is None or claim[0] < time.time())
-                if free:
-                    database.execute("REPLACE INTO claims VALUES (?, ?)", (key, time.time() + patience))
-                database.execute("COMMIT")
-            if row is not None:
-                return str(row[0])
-            if free:
-                return None
-            time.sleep(_POLL_SECONDS)
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Hold a question against others that ask it; the system lets go for a process that was killed."""
+        with (self._locks / key[:2]).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _known(self, key: str) -> str | None:
+        with self._database() as database:
+            row = database.execute("SELECT answer FROM answers WHERE question = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
 
     def _remember(self, key: str, answer: str, tokens: int) -> None:
         with self._database() as database:
@@ -134,7 +128,10 @@ class Chat:
                 (tokens, config.max_requests, tokens, config.max_tokens),
             )
         if not changed.rowcount:
-            raise NoAnswerError("budget: rewrite.max_requests or rewrite.max_tokens is spent")
+            raise NoAnswerError(
+                f"rewrite: the budget is spent ({config.max_requests} requests, {config.max_tokens} tokens): raise "
+                "rewrite.max_requests or rewrite.max_tokens and run again; what is done is kept"
+            )
 
     def _settle(self, difference: int) -> None:
         with self._database() as database:
@@ -153,7 +150,10 @@ class Chat:
             else:
                 self._settle(tokens - estimate)
                 return answer, tokens
-        raise NoAnswerError(f"server: {reason}")
+        raise NoAnswerError(
+            f"rewrite.address: {self._config.address} gives no answer ({reason}, {self._config.retries + 1} tries): "
+            "run again once it does; what is done is kept"
+        )
 
     def _wait(self, attempt: int) -> float:
         return float(self._config.backoff_seconds * 2**attempt)
@@ -181,7 +181,7 @@ class Chat:
             return
         if status in _BUSY or status >= 500:
             raise _UnansweredError(f"HTTP {status}", _seconds(response.headers.get("Retry-After", "")))
-        raise ValueError(
+        raise NoAnswerError(
             f"rewrite.address: {self._config.address} answers HTTP {status}; check the address, rewrite.model "
             f"({self._config.model}) and the key in {self._config.key_variable}"
         )
@@ -230,6 +230,8 @@ def _read(body: bytes, estimate: int) -> tuple[str, int]:
         used = (answer.get("usage") or {}).get("total_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise _UnansweredError("unreadable answer") from error
+    if content is None:
+        content = ""  # all tokens went into thinking, or the model declined: asked again, it would be the same
     if not isinstance(content, str):
         raise _UnansweredError("answer without text")
     return content, used if isinstance(used, int) and not isinstance(used, bool) and used >= 0 else estimate

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingest.config.text import RewriteConfig
 from ingest.records import Evidence
-from ingest.text.chat import Chat, Message, NoAnswerError, Spent
+from ingest.text.chat import Chat, Message, Spent
 from ingest.text.lexicon import Lexicon
 from ingest.text.stems import stems
 from ingest.text.verify import Verifier
@@ -32,7 +32,7 @@ class Rewrite:
     """The rewrite if it is kept, else the passage itself."""
     kept: bool
     reason: str
-    """Empty if kept; else what the last answer added, or why there was none."""
+    """Empty if kept; else what the last answer added."""
     attempts: int
     """Answers that were looked at."""
 
@@ -64,15 +64,12 @@ class Rewriter:
         """The first answer that the verifier accepts, of `rewrite.attempts` at most; otherwise `text` as it is.
 
         Raises:
-            ValueError: the server refuses the key, the address or the model.
+            NoAnswerError: the budget is spent, or the server does not answer or refuses.
         """
         messages: list[Message] = [_says("system", self._prompt), _says("user", text)]
         reason, looked = "", 0
         for attempt in range(self._config.attempts if text.strip() else 0):
-            try:
-                answer = self._chat.ask(messages, self._config.seed + attempt).strip()
-            except NoAnswerError as error:
-                return Rewrite(before=text, after=text, kept=False, reason=str(error), attempts=looked)
+            answer = self._chat.ask(messages, self._config.seed + attempt).strip()
             looked += 1
             reason = self._objection(text, answer)
             if not reason:
@@ -95,15 +92,12 @@ class Rewriter:
         """Attributes that the model finds in `text`, each verified against the words it quotes from it.
 
         Raises:
-            ValueError: the server refuses the key, the address or the model.
+            NoAnswerError: the budget is spent, or the server does not answer or refuses.
         """
         messages = [_says("system", self._title_prompt), _says("user", text)]
         if not text.strip():
             return TitleFields(evidence=(), refused=())
-        try:
-            listed = _object(self._chat.ask(messages, self._config.seed))
-        except NoAnswerError as error:
-            return TitleFields(evidence=(), refused=(str(error),))
+        listed = _object(self._chat.ask(messages, self._config.seed))
         if listed is None:
             return TitleFields(evidence=(), refused=("form: no JSON object",))
         evidence: list[Evidence] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.config import IngestConfig
-from ingest.records import Clip, Correction, Evidence, Metadata, Refused, Rejection, Segment, Transcript
+from ingest.records import REWRITTEN, Clip, Correction, Evidence, Metadata, Refused, Rejection, Segment, Transcript
 from ingest.text.clean import Cleaned
 from ingest.text.correct import correct
 from ingest.text.identifiers import mask_identifiers, mask_sentence
@@ -74,7 +74,7 @@ class TextTools:
         if not found.kept:
             reason = f"rewrite: {found.reason} ({found.attempts} answers)"
             return clip, (), (_refused_rewrite(span, found.before, reason),)
-        reason = f"rewritten: {found.attempts} answers"
+        reason = f"{REWRITTEN}: {found.attempts} answers"
         change = Correction(
             start_seconds=span[0], end_seconds=span[1], before=found.before, after=found.after, reason=reason
         )

@@ -91,6 +91,8 @@ def status(corpus: Corpus) -> None:
     for state, reason, count in found.reasons:
         typer.echo(f"{count} {state.value}: {reason}")
     typer.echo(f"{found.rejected_texts} sentences and clips refused, {found.corrected_texts} corrections")
+    if str(found.rewriting):
+        typer.echo(found.rewriting)
     if found.real_time_factor:
         workers = os.cpu_count() or 1
         left = found.seconds_left(workers) or 0.0
