@@ -14,6 +14,8 @@ from ingest.records import Level, Sample
 from ingest.shards import INDEX_NAME, ShardReader, ShardWriter, read_tar
 
 SHARDS, NEW, OLD, STAGING = "shards", "shards.new", "shards.old", "staging"
+DOWNLOADS = "downloads"
+"""Folder of a corpus for what was fetched."""
 
 
 def staged_path(corpus: Path, video_id: str) -> Path:
@@ -35,7 +37,7 @@ def recover(corpus: Path) -> None:
     for pattern in ("*.part", ".fetched-*"):
         for leftover in (corpus / STAGING).glob(pattern):
             leftover.unlink()
-    for folder in (corpus, corpus / "card"):
+    for folder in (corpus, corpus / "card", corpus / DOWNLOADS):
         for draft in folder.glob(".*.part"):
             draft.unlink()
 

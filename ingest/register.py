@@ -57,7 +57,16 @@ def with_transcripts(files: Sequence[SourceFile], folder: str) -> list[Source]:
 def recipe_of(config: IngestConfig) -> str:
     """Checksum of the options that a video's samples depend on."""
     options = asdict(config)
-    for name in ("workers", "videos_per_worker", "stall_seconds", "retry", "transcripts", "against", "duplicates"):
+    for name in (
+        "workers",
+        "videos_per_worker",
+        "stall_seconds",
+        "retry",
+        "transcripts",
+        "against",
+        "duplicates",
+        "fetch",
+    ):
         del options[name]
     for name in ("download", "threads", "device"):
         del options["asr"][name]

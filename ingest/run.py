@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from ingest.bring import bring
 from ingest.card import write_card
 from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, Stage, State, VideoRow
@@ -27,6 +28,7 @@ from ingest.records import Metadata
 from ingest.register import Source, register, with_transcripts
 from ingest.repeats import mark_evaluation_videos, refuse_repeats
 from ingest.sources import find_videos
+from ingest.sources.fetch import read_wanted
 from ingest.speech.transcribe import find_weights
 from ingest.stage import SICK_DISK, Batch, BatchStage, Moment, Result, cannot_write
 from ingest.viewed import Task
@@ -74,14 +76,20 @@ class IngestSummary:
 def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Progress | None = None) -> IngestSummary:
     """Bring `corpus` up to date with the videos of `source`: a folder, a CSV or Parquet list, or an fsspec address.
 
+    With `fetch.enabled` it is a list of web addresses, which are downloaded into the corpus first.
+
     `progress` is called with (done, total, message). Raises ValueError in one line if there is nothing to ingest, the
     corpus cannot be written or the recogniser's weights are missing; a video that cannot be used is reported instead.
     """
     began = time.perf_counter()
     report = progress or _quiet
-    sources = with_transcripts(find_videos(str(source)), config.transcripts)
+    wanted = read_wanted(str(source), config.fetch.hosts) if config.fetch.enabled else []
+    files = [] if wanted else find_videos(str(source))
     with _writable(corpus), Manifest(corpus / MANIFEST_NAME) as manifest:
         recover(corpus)
+        if wanted:
+            files = bring(wanted, manifest, corpus, config, report)
+        sources = with_transcripts(files, config.transcripts)
         evaluation = mark_evaluation_videos(manifest, corpus, config, _workers(config))
         processed, again = 0, True
         while again:
@@ -96,7 +104,7 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
             changed = pack(corpus, done, config.shards.samples_per_shard, report)
             if changed or not (corpus / "card.html").is_file():
                 write_card(corpus)
-        found = {one.file.relative for one in sources}
+        found = {one.relative for one in wanted or files}
         return _summary(found, manifest, processed, time.perf_counter() - began)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingest.config.checks import require
 from ingest.config.pictures import DuplicatesConfig, OverlayConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
-from ingest.config.sources import LimitsConfig
+from ingest.config.sources import FetchConfig, LimitsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
 from ingest.config.text import (
     CorrectConfig,
@@ -23,6 +23,7 @@ __all__ = [
     "CorrectConfig",
     "DuplicatesConfig",
     "Engine",
+    "FetchConfig",
     "FilterConfig",
     "Foreign",
     "GatesConfig",
@@ -66,6 +67,7 @@ class IngestConfig:
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     overlays: OverlayConfig = field(default_factory=OverlayConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    fetch: FetchConfig = field(default_factory=FetchConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     reader: Reader = Reader.PYAV
     """`pyav` reads pictures and sound in one pass; `decord` and `torchcodec` read the pictures in a second one."""

@@ -1,10 +1,24 @@
-"""What a file may ask of the machine."""
+"""What is fetched, and what a file may ask of the machine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingest.config.checks import require
+
+
+@dataclass(kw_only=True, slots=True)
+class FetchConfig:
+    """Download the addresses of a list through yt-dlp."""
+
+    enabled: bool = False
+    """Whether the source is a list of http(s) addresses to fetch; `--fetch` sets it."""
+    hosts: list[str] = field(default_factory=list)
+    """Hosts that may be asked, each with its subdomains. Every request is held to them, redirects too."""
+
+    def __post_init__(self) -> None:
+        for host in self.hosts:
+            require(not set(host) & set("/@*? "), "fetch.hosts", host, "a host such as example.org, without path")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -26,7 +26,9 @@ _KNOWN = ("path", "video_id", *TEXT_FIELDS, *_ALIASES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
+class ListedRow:
+    """One row of a list: a video and what is said of it."""
+
     number: int
     """As a reader of the table counts: the first row under the header is 1."""
     path: str
@@ -43,8 +45,8 @@ def videos_in_list(source: str) -> list[SourceFile]:
     identifies a person stays out; one that looks like a misspelled column is refused.
     Raises ValueError in one line for a faulty table, a file that is not there, or one that is named twice.
     """
-    rows = list(_rows(source, read_table(source)))
-    _refuse_repeats(source, rows)
+    rows = rows_of_list(source)
+    refuse_repeats(source, rows)
     found = _present(rows)
     gone = [row for row in rows if row.location not in found]
     if gone:
@@ -52,7 +54,12 @@ def videos_in_list(source: str) -> list[SourceFile]:
             f"{source}: row {gone[0].number} names {gone[0].path}, which is not there ({len(gone)} such rows of "
             f"{len(rows)}): mend the list or bring the files"
         )
-    return [_listed_file(row, found[row.location]) for row in rows]
+    return [listed_file(row, found[row.location]) for row in rows]
+
+
+def rows_of_list(source: str) -> list[ListedRow]:
+    """The rows of a list; whether their files are there is not looked at. Raises ValueError for a faulty table."""
+    return list(_rows(source, read_table(source)))
 
 
 def read_table(source: str) -> list[dict[str, str]]:
@@ -118,7 +125,7 @@ def _columns(source: str, written: Sequence[str]) -> list[str]:
     return known
 
 
-def _rows(source: str, table: Sequence[Mapping[str, str]]) -> Iterator[_Row]:
+def _rows(source: str, table: Sequence[Mapping[str, str]]) -> Iterator[ListedRow]:
     for number, cells in enumerate(table, 1):
         path, video_id = cells["path"], cells.get("video_id", "")
         if not path:
@@ -130,7 +137,7 @@ def _rows(source: str, table: Sequence[Mapping[str, str]]) -> Iterator[_Row]:
         texts: dict[str, Any] = {name: cells.get(name, "") for name in TEXT_FIELDS}
         said = Metadata(**texts)
         location = _location(source, number, path)
-        yield _Row(number=number, path=path, location=location, video_id=video_id, listed=said)
+        yield ListedRow(number=number, path=path, location=location, video_id=video_id, listed=said)
 
 
 def _location(source: str, number: int, path: str) -> str:
@@ -143,7 +150,8 @@ def _location(source: str, number: int, path: str) -> str:
     return f"{source.rsplit('/', 1)[0]}/{PurePosixPath(path)}"
 
 
-def _refuse_repeats(source: str, rows: Sequence[_Row]) -> None:
+def refuse_repeats(source: str, rows: Sequence[ListedRow]) -> None:
+    """Raise ValueError in one line if two rows have the same location or id."""
     places: dict[str, int] = {}
     for row in rows:
         for fact in (row.location, f"video_id {row.video_id}" if row.video_id else ""):
@@ -152,7 +160,7 @@ def _refuse_repeats(source: str, rows: Sequence[_Row]) -> None:
                 raise ValueError(f"{source}: rows {places[fact]} and {row.number} both have {what}: keep one")
 
 
-def _present(rows: Sequence[_Row]) -> dict[str, SourceFile]:
+def _present(rows: Sequence[ListedRow]) -> dict[str, SourceFile]:
     """The files that are there, by location."""
     remote = files_at(row.location for row in rows if is_address(row.location))
     paths = {row.location: row.path for row in rows if not is_address(row.location)}
@@ -160,7 +168,8 @@ def _present(rows: Sequence[_Row]) -> dict[str, SourceFile]:
     return {**remote, **local}
 
 
-def _listed_file(row: _Row, file: SourceFile) -> SourceFile:
+def listed_file(row: ListedRow, file: SourceFile) -> SourceFile:
+    """The file as its row describes it."""
     return replace(
         file,
         relative=row.path if is_address(row.path) else PurePosixPath(row.path).as_posix(),

@@ -53,6 +53,9 @@ def run(
         list[Path] | None, typer.Option(help="Evaluation videos: what shows the same recording is refused.")
     ] = None,
     retry: Annotated[Again | None, typer.Option(help="Try again the videos that failed.")] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="SOURCE lists http(s) addresses: download them; see fetch.hosts.")
+    ] = False,
 ) -> None:
     """Bring a corpus up to date with a source (the default: `run` may be left out)."""
     from ingest.config import IngestConfig
@@ -60,7 +63,7 @@ def run(
     from ophclip.composing import compose
     from ophclip.progress import shown
 
-    given = [f"retry={retry.value}"] if retry else []
+    given = [*([f"retry={retry.value}"] if retry else []), *(["fetch.enabled=true"] if fetch else [])]
     config = compose("ingest", [*given, *(overrides or [])], IngestConfig)
     if transcripts is not None:
         config.transcripts = str(transcripts)

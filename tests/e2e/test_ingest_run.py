@@ -9,7 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from filming import film, number_of, steady, tone
 from ingest.config import (
     AsrConfig,
     DuplicatesConfig,
+    FetchConfig,
     IngestConfig,
     OverlayConfig,
     Retry,
@@ -316,3 +320,53 @@ def test_a_transcript_that_came_with_a_video_makes_its_clips_and_a_chapter_its_p
         (refused,) = manifest.rejections("a")
         assert refused.text.startswith("Please subscribe")
         assert {(one.attribute, one.value) for one in manifest.evidence("a")} >= {("phases", "capsulorhexis")}
+
+
+def test_a_list_of_addresses_becomes_a_corpus_and_one_that_fails_is_tried_again_when_asked(
+    source: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("yt_dlp")
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_words: object) -> None:
+            asked.append(self.path)
+
+    corpus, table = tmp_path / "corpus", tmp_path / "list.csv"
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(source))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        here = f"http://127.0.0.1:{server.server_port}"
+        rows = [f"{here}/b.mp4?token=SECRET,Trabeculectomy with mitomycin C,CC0", f"{here}/later.mp4?token=SECRET,,"]
+        table.write_text("\n".join(["path,title,license", *rows]))
+        config = replace(CONFIG, fetch=FetchConfig(enabled=True, hosts=["127.0.0.1"]))
+        summary = ingest(table, corpus, config)
+        assert (summary.videos, summary.done, summary.failed) == (2, 1, 1)
+        assert summary.reports[-1].file == f"{here}/later.mp4"
+        (source / "b.mp4").rename(source / "later.mp4")
+        requests = len(asked)
+        again = ingest(table, corpus, config)
+        assert (again.processed, again.done, again.failed, len(asked)) == (0, 1, 1, requests)
+        last = ingest(table, corpus, replace(config, retry=Retry.FAILED))
+        server.shutdown()
+        thread.join()
+    assert (last.processed, last.done, last.failed) == (1, 2, 0)
+    assert all(path.startswith("/later.mp4") for path in asked[requests:])
+    reader = ShardReader(corpus)
+    assert [entry.key for entry in reader.entries(Level.VIDEO)] == ["b", "later"]
+    sample = reader.read("b")
+    reader.close()
+    assert (sample.source, sample.license) == (f"{here}/b.mp4", "CC0")
+    assert sample.text.startswith("Trabeculectomy with mitomycin C")
+    assert "SECRET" not in f"{summary}{again}{last}"
+    assert not any(b"SECRET" in path.read_bytes() for path in corpus.rglob("*") if path.is_file())
+
+
+def test_a_host_that_is_not_allowed_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("https://user:SECRET@example.org/x.mp4\n")
+    command = ["ingest", str(tmp_path / "list.txt"), "--out", str(tmp_path / "corpus"), "--fetch"]
+    done = subprocess.run([sys.executable, "-m", "ophclip.cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "row 1: example.org is not among fetch.hosts: allow it with 'fetch.hosts=[example.org]'" in done.stderr
+    assert "SECRET" not in done.stdout + done.stderr
+    assert not (tmp_path / "corpus").exists()
