@@ -204,9 +204,17 @@ class Manifest:
         rows = self._rows("SELECT transcript FROM transcripts WHERE video_id=? ORDER BY number", video_id)
         return [_transcript(json.loads(row[0])) for row in rows]
 
-    def fingerprints(self) -> dict[str, bytes]:
-        """Of every video that was decoded, by id."""
-        return dict(self._rows("SELECT video_id, fingerprint FROM fingerprints ORDER BY video_id"))
+    def fingerprinted(self, magic: bytes) -> list[str]:
+        """The videos whose fingerprint begins with `magic`, in order."""
+        rows = self._rows(
+            "SELECT video_id FROM fingerprints WHERE substr(fingerprint, 1, ?)=? ORDER BY 1", len(magic), magic
+        )
+        return [row[0] for row in rows]
+
+    def fingerprint(self, video_id: str) -> bytes:
+        """Of one video; empty if it has none."""
+        rows = self._rows("SELECT fingerprint FROM fingerprints WHERE video_id=?", video_id)
+        return next((row[0] for row in rows), b"")
 
     def evaluation_videos(self) -> dict[str, tuple[str, bytes]]:
         """Videos that must not be in the corpus: path -> (stamp, fingerprint)."""

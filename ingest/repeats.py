@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,12 @@ from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media import scan
 from ingest.pictures.duplicates import Match, against, near_duplicates
-from ingest.pictures.fingerprint import Fingerprint, Marks
+from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks
 from ingest.pool import Crash, Note, Tell, run_pool
 from ingest.sources import SourceError, SourceFile, find_videos, local_copy
 
 _REPEAT, _EVALUATION = "repeats", "evaluation video"
-_SHORT_SIDE_PX = 256
+_SHORT_SIDE_PX, _TIMES_DENSER = 256, 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ class Marked:
 
 
 class MarkStage:
-    """Takes the fingerprint of a video, at the pace at which the corpus is sampled."""
+    """Takes the fingerprint of a video, more densely than a corpus is sampled: a copy begins anywhere."""
 
     def __init__(self, config: IngestConfig, folder: Path) -> None:
         self._config = config
@@ -47,7 +47,7 @@ class MarkStage:
 
         try:
             with local_copy(file, self._folder) as path:
-                fps, reader = self._config.shards.fps, self._config.reader
+                fps, reader = _TIMES_DENSER * self._config.shards.fps, self._config.reader
                 scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader)
         except (SourceError, ValueError) as error:
             return Marked(fingerprint=b"", reason=str(error))
@@ -61,7 +61,7 @@ def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfi
     """
     files = {file.location: file for source in config.against for file in find_videos(source)}
     known = manifest.evaluation_videos()
-    new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != file.stamp]
+    new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != _stamp(file, config.shards.fps)]
     build = partial(MarkStage, config, corpus / "staging")
     news = run_pool(build, new, workers=workers, tasks_per_worker=500, stall_seconds=config.stall_seconds)
     for file, marked in news:
@@ -69,8 +69,31 @@ def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfi
             continue
         if isinstance(marked, Crash) or not marked.fingerprint:
             raise ValueError(f"against: {file.location}: {marked.reason}: mend this evaluation video or take it out")
-        manifest.put_evaluation_video(file.location, file.stamp, marked.fingerprint)
+        manifest.put_evaluation_video(file.location, _stamp(file, config.shards.fps), marked.fingerprint)
     return {path: data for path, (_stamp, data) in manifest.evaluation_videos().items() if path in files}
+
+
+def _stamp(file: SourceFile, fps: float) -> str:
+    return f"{file.stamp} {MAGIC.decode()} {fps:g}"
+
+
+class _Stored(Mapping[str, Fingerprint]):
+    """Fingerprints that are read when they are asked for: those of ten thousand videos are gigabytes."""
+
+    def __init__(self, manifest: Manifest, video_ids: Sequence[str]) -> None:
+        self._video_ids = dict.fromkeys(video_ids)
+        self._read = lru_cache(maxsize=64)(lambda video_id: Fingerprint.from_bytes(manifest.fingerprint(video_id)))
+
+    def __getitem__(self, video_id: str) -> Fingerprint:
+        if video_id not in self._video_ids:
+            raise KeyError(video_id)
+        return self._read(video_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._video_ids)
+
+    def __len__(self) -> int:
+        return len(self._video_ids)
 
 
 def refuse_repeats(manifest: Manifest, evaluation: Mapping[str, bytes], config: IngestConfig) -> list[VideoRow]:
@@ -79,10 +102,10 @@ def refuse_repeats(manifest: Manifest, evaluation: Mapping[str, bytes], config: 
     Of repeats a narrated video is kept before a silent one, then the longer one, then the first by id: the answer
     follows from the videos alone, not from the order in which they came.
     """
-    marks = {video_id: Fingerprint.from_bytes(data) for video_id, data in manifest.fingerprints().items()}
-    rows = [row for row in manifest.videos() if row.video_id in marks and _in_question(row)]
+    marked = set(manifest.fingerprinted(MAGIC))
+    rows = [row for row in manifest.videos() if row.video_id in marked and _in_question(row)]
     rows.sort(key=lambda row: (not row.narrated, -row.duration_seconds, row.video_id))
-    reasons = _reasons(rows, marks, evaluation, config)
+    reasons = _reasons(manifest, [row.video_id for row in rows], evaluation, config)
     changed = [
         replace(row, state=State.REJECTED, reason=reasons[row.video_id])
         for row in rows
@@ -103,15 +126,12 @@ def _in_question(row: VideoRow) -> bool:
 
 
 def _reasons(
-    rows: Sequence[VideoRow],
-    marks: Mapping[str, Fingerprint],
-    evaluation: Mapping[str, bytes],
-    config: IngestConfig,
+    manifest: Manifest, video_ids: Sequence[str], evaluation: Mapping[str, bytes], config: IngestConfig
 ) -> dict[str, str]:
-    mine = {row.video_id: marks[row.video_id] for row in rows}
+    mine = _Stored(manifest, video_ids)
     references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
     leaked = {one.video_id: one for one in against(mine, references, config.duplicates)}
-    rest = {video_id: mark for video_id, mark in mine.items() if video_id not in leaked}
+    rest = _Stored(manifest, [video_id for video_id in video_ids if video_id not in leaked])
     found = near_duplicates(rest, config.duplicates) if config.duplicates.enabled else ()
     repeated = {one.video_id: one for one in found}
     told = {video_id: f"{_EVALUATION} {_shown(one)}" for video_id, one in leaked.items()}

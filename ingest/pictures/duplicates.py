@@ -1,18 +1,33 @@
-"""Videos that show the same recording: re-encoded, scaled, mirrored or trimmed, found by runs of like hashes.
+"""Videos that show the same recording: re-encoded, scaled, cropped, mirrored or trimmed.
 
-Two operations look alike in single pictures; the same recording agrees picture after picture at one shift in time.
+Two operations look alike in single pictures; the same recording agrees picture after picture, at one shift in time and
+in one and the same window. Few pictures of every window are looked up to find who might be a copy of whom; the videos
+found are then compared picture by picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
-from ingest.pictures.fingerprint import Fingerprint
+from ingest.pictures.fingerprint import Fingerprint, Margins, mirrored, window_hashes
+
+_CUTS = (0.0, 0.05, 0.1, 0.15)
+VERTICAL: tuple[Margins, ...] = tuple(product(_CUTS, _CUTS))
+"""What a copy may lack above and below."""
+HORIZONTAL: tuple[Margins, ...] = (*VERTICAL, (0.2, 0.2))
+"""What it may lack left and right; the last is the middle square of a 16:9 picture."""
+
+_LOOKED_UP, _LEAST_SEEN, _VIEWS, _SLACK = 16, 3, 3, 4
+_STEPS, _REFINED_ON, _FAR = (0.025, 0.0125), 64, 20
+_CHUNKS, _RUN_SECONDS = 4, 0.95
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,68 +37,187 @@ class Match:
     video_id: str
     of: str
     score: float
-    """Share of the shorter video's pictures that agree at one shift in time."""
+    """Share of the pictures of the shorter, or the more sparsely sampled, video that agree at one shift in time."""
     why: str
-    """`same` or `mirrored`, with the shift in seconds."""
+    """`same` or `mirrored`, whether one is a crop of the other, and the shift in seconds."""
 
 
 def near_duplicates(fingerprints: Mapping[str, Fingerprint], config: DuplicatesConfig) -> tuple[Match, ...]:
     """Videos that repeat an earlier one of the mapping; its order says which one is kept."""
-    kept: dict[str, Fingerprint] = {}
-    matches: list[Match] = []
-    for video_id, mark in fingerprints.items():
-        match = _best(video_id, mark, kept, config)
-        if match is None:
-            kept[video_id] = mark
+    partners: dict[str, list[Match]] = {}
+    for match in _matches(fingerprints, fingerprints, config):
+        partners.setdefault(match.video_id, []).append(match)
+        partners.setdefault(match.of, []).append(_turned(match))
+    kept: set[str] = set()
+    repeats: list[Match] = []
+    for video_id in fingerprints:
+        best = max((one for one in partners.get(video_id, ()) if one.of in kept), key=_strength, default=None)
+        if best is None:
+            kept.add(video_id)
         else:
-            matches.append(match)
-    return tuple(matches)
+            repeats.append(best)
+    return tuple(repeats)
 
 
 def against(
     fingerprints: Mapping[str, Fingerprint], references: Mapping[str, Fingerprint], config: DuplicatesConfig
 ) -> tuple[Match, ...]:
     """Videos that show what one of the references shows, each with the reference that it agrees with best."""
-    found = (_best(video_id, mark, references, config) for video_id, mark in fingerprints.items())
-    return tuple(match for match in found if match is not None)
+    found = [*_matches(fingerprints, references, config), *map(_turned, _matches(references, fingerprints, config))]
+    best: dict[str, Match] = {}
+    for match in sorted(found, key=_strength):
+        best[match.video_id] = match
+    return tuple(best[video_id] for video_id in fingerprints if video_id in best)
 
 
-def _best(
-    video_id: str, mark: Fingerprint, others: Mapping[str, Fingerprint], config: DuplicatesConfig
-) -> Match | None:
-    best: Match | None = None
-    for name, other in others.items():
-        for how, hashes in (("same", mark.hashes), ("mirrored", mark.mirrored)):
-            score, shift = _agreement(hashes, mark.seconds, other, config)
-            if score >= config.min_share and (best is None or score > best.score):
-                best = Match(video_id=video_id, of=name, score=score, why=f"{how}, shifted by {shift:+.1f} s")
-    return best
+def _strength(match: Match) -> tuple[float, int, str]:
+    return match.score, -len(match.why), match.of
+
+
+def _turned(match: Match) -> Match:
+    """The same match, told of the other video."""
+    return Match(video_id=match.of, of=match.video_id, score=match.score, why=match.why)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How the pictures of one video may have become those of another."""
+
+    mirrored: bool
+    vertical: Margins
+    horizontal: Margins
+
+    def __str__(self) -> str:
+        how = "mirrored" if self.mirrored else "same"
+        return f"{how}, cropped" if max(*self.vertical, *self.horizontal) > _STEPS[-1] else how
+
+
+def _matches(
+    wholes: Mapping[str, Fingerprint], parts: Mapping[str, Fingerprint], config: DuplicatesConfig
+) -> Iterator[Match]:
+    """Pairs of which the second shows what the first shows, all of it or a window of it."""
+    for video_id, of, view in _candidates(wholes, parts, config):
+        whole, part = wholes[video_id], parts[of]
+        loose, shift = _agreement(_seen(whole, view), whole, part, config.max_distance + _SLACK, config.shift_seconds)
+        if loose < config.min_share / 2:
+            continue
+        for tried in (view, _refined(view, shift, whole, part, config)):
+            score, shift = _agreement(_seen(whole, tried), whole, part, config.max_distance, config.shift_seconds)
+            if score >= config.min_share:
+                yield Match(video_id=video_id, of=of, score=score, why=f"{tried}, shifted by {shift:+.1f} s")
+
+
+def _candidates(
+    wholes: Mapping[str, Fingerprint], parts: Mapping[str, Fingerprint], config: DuplicatesConfig
+) -> Iterator[tuple[str, str, _View]]:
+    """For each pair of which some pictures nearly agree, the views in which they agree best."""
+    hashes = {name: mark.hashes() for name, mark in parts.items() if len(mark) >= config.min_pictures}
+    if not hashes:
+        return
+    names = list(hashes)
+    owners = np.repeat(np.arange(len(names)), np.array([len(one) for one in hashes.values()]))
+    index = faiss.IndexBinaryMultiHash(64, _CHUNKS, 64 // _CHUNKS)
+    index.nflip = config.max_distance // _CHUNKS
+    index.add(_as_bytes(np.concatenate(list(hashes.values()))))
+    views = [_View(*view) for view in product((False, True), VERTICAL, HORIZONTAL)]
+    for video_id, mark in wholes.items():
+        if len(mark) < config.min_pictures:
+            continue
+        groups, rows = _looked_up(mark)
+        straight = window_hashes(mark.spectra[rows], VERTICAL, HORIZONTAL)
+        asked = np.stack([straight, mirrored(straight)], axis=1)
+        radius = config.max_distance + _SLACK
+        limits, distances, found = index.range_search(_as_bytes(asked.reshape(-1)), radius + 1)
+        hits = limits[1:].astype(np.int64) - limits[:-1].astype(np.int64)
+        row, view = np.divmod(np.repeat(np.arange(asked.size), hits), len(views))
+        closeness = _per_view(groups[row], view, owners[found], radius + 1 - distances, len(views))
+        taken: Counter[int] = Counter()
+        for owner, place, count, _close in sorted(closeness, key=lambda one: -one[3]):
+            if count >= _LEAST_SEEN and names[owner] != video_id and taken[owner] < _VIEWS:
+                taken[owner] += 1
+                yield video_id, names[owner], views[place]
+
+
+def _looked_up(mark: Fingerprint) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pictures at moments spread over a video, all of the second that begins there: the moment and the row of each."""
+    moments = mark.seconds[np.unique(np.linspace(0, len(mark) - 1, _LOOKED_UP).round().astype(np.int64))]
+    after = mark.seconds[None, :] - moments[:, None]
+    groups, rows = np.nonzero((after >= 0.0) & (after < _RUN_SECONDS))
+    return groups, rows
+
+
+def _per_view(
+    rows: NDArray[np.int64], views: NDArray[np.int64], owners: NDArray[np.int64], close: NDArray[np.int32], width: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Owner, view, how many pictures are seen in it, and the sum of how close each comes at its closest."""
+    order = np.lexsort((-close, rows, views, owners))
+    keys = np.stack([owners * width + views, rows])[:, order]
+    first = np.ones(len(rows), bool)
+    first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    places, where, counts = np.unique(keys[0][first], return_inverse=True, return_counts=True)
+    sums = np.bincount(where, close[order][first]).astype(np.int64)
+    return zip((places // width).tolist(), (places % width).tolist(), counts.tolist(), sums.tolist(), strict=True)
+
+
+def _as_bytes(hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, 8)
+
+
+def _seen(mark: Fingerprint, view: _View) -> NDArray[np.uint64]:
+    """[T]: what the pictures hash to in a view."""
+    hashes = window_hashes(mark.spectra, [view.vertical], [view.horizontal])[:, 0, 0]
+    return mirrored(hashes) if view.mirrored else hashes
+
+
+def _refined(view: _View, shift: float, whole: Fingerprint, part: Fingerprint, config: DuplicatesConfig) -> _View:
+    """The view between the ones looked up in which pictures at one shift in time differ least."""
+    at = np.abs(part.seconds[None, :] - whole.seconds[:, None] - shift)
+    rows = np.flatnonzero(at.min(axis=1) <= 1.5 * config.shift_seconds)
+    rows = rows[np.linspace(0, len(rows) - 1, min(_REFINED_ON, len(rows))).round().astype(np.int64)]
+    shown = part.hashes()[at[rows].argmin(axis=1)]
+    for step in _STEPS:
+        vertical, horizontal = _around(view.vertical, step), _around(view.horizontal, step)
+        seen = window_hashes(whole.spectra[rows], vertical, horizontal)
+        differing = np.bitwise_count((mirrored(seen) if view.mirrored else seen) ^ shown[:, None, None])
+        far = np.minimum(differing, _FAR).sum(axis=0)
+        v, h = np.unravel_index(int(far.argmin()), far.shape)
+        view = _View(view.mirrored, vertical[v], horizontal[h])
+    return view
+
+
+def _around(margins: Margins, step: float) -> list[Margins]:
+    """The margins themselves first, then all that differ by up to two steps."""
+    steps = sorted(np.arange(-2, 3) * step, key=abs)
+    return [(max(0.0, margins[0] + low), max(0.0, margins[1] + high)) for low, high in product(steps, steps)]
 
 
 def _agreement(
-    hashes: NDArray[np.uint64], seconds: NDArray[np.float64], other: Fingerprint, config: DuplicatesConfig
+    hashes: NDArray[np.uint64], mark: Fingerprint, other: Fingerprint, max_distance: int, shift_seconds: float
 ) -> tuple[float, float]:
-    """The largest share of the shorter video's pictures that agree at one shift, and that shift in seconds."""
-    shorter = min(len(hashes), len(other.hashes))
-    if shorter < config.min_pictures:
-        return 0.0, 0.0
-    near = _distances(hashes, other.hashes) <= config.max_distance
-    rows, columns = np.nonzero(near)
+    """The largest share of the pictures of the video with fewer to show that agree at one shift, and that shift."""
+    differing = np.bitwise_count(hashes[:, None] ^ other.hashes()[None, :])
+    rows, columns = np.nonzero(differing <= max_distance)
     if not len(rows):
         return 0.0, 0.0
-    bins = np.round((other.seconds[columns] - seconds[rows]) / config.shift_seconds).astype(np.int64)
-    shifts = np.unique(bins)
-    shares = [_pictures(rows, columns, np.abs(bins - shift) <= 1) / shorter for shift in shifts]
-    best = int(np.argmax(shares))
-    return min(1.0, shares[best]), float(shifts[best] * config.shift_seconds)
+    bins = np.round((other.seconds[columns] - mark.seconds[rows]) / shift_seconds).astype(np.int64)
+    least = int(bins.min()) - 1
+    mine, theirs = _expected(mark, other), _expected(other, mark)
+    agreeing = _distinct(bins - least, rows if mine <= theirs else columns)
+    # Where nothing moves many shifts agree: the one of them at which the pictures are closest.
+    close = np.bincount(bins - least, 65.0 - differing[rows, columns], minlength=len(agreeing))
+    best = int(np.argmax(agreeing + close / (close.max() + 1.0)))
+    return min(1.0, float(agreeing[best] / min(mine, theirs))), (best + least) * shift_seconds
 
 
-def _pictures(rows: NDArray[np.int64], columns: NDArray[np.int64], chosen: NDArray[np.bool_]) -> int:
-    return min(len(np.unique(rows[chosen])), len(np.unique(columns[chosen])))
+def _expected(mark: Fingerprint, other: Fingerprint) -> int:
+    """How many pictures of a video another can show at most, given how long that is."""
+    step = float(np.median(np.diff(mark.seconds))) if len(mark) > 1 else 1.0
+    return min(len(mark), int((other.seconds[-1] - other.seconds[0]) / step + 1.5))
 
 
-def _distances(first: Sequence[int] | NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.int64]:
-    differing = np.asarray(first, np.uint64)[:, None] ^ second[None, :]
-    bits = np.unpackbits(differing.view(np.uint8).reshape(len(first), len(second), 8), axis=2)
-    counted: NDArray[np.int64] = bits.sum(axis=2, dtype=np.int64)
-    return counted
+def _distinct(bins: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many pictures stand in each bin or in the one before or after it; bins count from 1."""
+    length = int(pictures.max()) + 1
+    near = np.concatenate([bins - 1, bins, bins + 1])
+    seen = np.unique(near * length + np.tile(pictures, 3))
+    return np.bincount(seen // length, minlength=int(bins.max()) + 2)

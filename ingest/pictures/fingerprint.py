@@ -1,103 +1,162 @@
-"""What a video looks like in a few bytes: a perceptual hash of each sampled picture, as seen and mirrored.
+"""What a video looks like in a few hundred bytes a picture, so that copies of it are found.
 
-T pictures, H and W their size. A hash has 64 bits: the signs of the lowest frequencies of the grey picture.
+T pictures, H and W their size, F frequencies a side, D the length of a vector. Kept are the lowest frequencies of the
+grey picture. The perceptual hash of the picture (64 signs of them) follows, and that of any window of it too: cropping
+is linear.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_SIDE_PX, _BITS_PER_SIDE = 32, 8
-_HEADER = struct.Struct("<4sI")
-_MAGIC = b"OFP1"
-_BYTES_PER_PICTURE = 24
+FREQUENCIES = 16
+"""F: a window of half the side still has the eight that a hash needs."""
+MAGIC = b"OFP2"
+"""Changes with the format and with how pictures are reduced."""
+
+_SIDE_PX, _BITS_PER_SIDE, _POINTS = 64, 8, 256
+_HEADER = struct.Struct("<4sII")
+_BATCH = 32
+# A cosine of odd horizontal frequency changes its sign in the mirror; columns are frequencies 1 to 8.
+_MIRROR = np.uint64(int.from_bytes(bytes([0b10101010] * _BITS_PER_SIDE), "little"))
+
+Margins = tuple[float, float]
+"""What is cut off at the low and at the high end of an axis, as shares of it."""
+
+
+class Embedder(Protocol):
+    """Makes vectors of pictures whose inner products say how alike they look."""
+
+    def embed(self, pixels_thwc: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Vectors of length one, [T, D], of uint8 RGB pictures [H, W, 3]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Fingerprint:
-    """Hashes of the sampled pictures of one video, each of length T."""
+    """The sampled pictures of one video."""
 
     seconds: NDArray[np.float64]
-    hashes: NDArray[np.uint64]
-    mirrored: NDArray[np.uint64]
-    """Hashes of the same pictures with left and right exchanged."""
+    """[T], increasing."""
+    spectra: NDArray[np.float16]
+    """[T, F, F]: vertical and horizontal frequencies of the grey pictures."""
+    vectors: NDArray[np.float16] = field(default_factory=lambda: np.zeros((0, 0), np.float16))
+    """[T, D], or [0, 0] where no model was given."""
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self.seconds)
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """[T]: the hash of each picture."""
+        whole = [(0.0, 0.0)]
+        return window_hashes(self.spectra, whole, whole)[:, 0, 0]
 
     def to_bytes(self) -> bytes:
         """For a cell of a table; `from_bytes` reads it back exactly."""
-        columns = (self.seconds.astype("<f8"), self.hashes.astype("<u8"), self.mirrored.astype("<u8"))
-        return _HEADER.pack(_MAGIC, len(self.seconds)) + b"".join(column.tobytes() for column in columns)
+        columns = (self.seconds.astype("<f8"), self.spectra.astype("<f2"), self.vectors.astype("<f2"))
+        return _HEADER.pack(MAGIC, len(self), self.vectors.shape[1]) + b"".join(one.tobytes() for one in columns)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Fingerprint:
         """Raises ValueError in one line if `data` is no fingerprint."""
-        magic, count = _HEADER.unpack_from(data) if len(data) >= _HEADER.size else (b"", 0)
-        if magic != _MAGIC or len(data) != _HEADER.size + _BYTES_PER_PICTURE * count:
+        magic, count, width = _HEADER.unpack_from(data) if len(data) >= _HEADER.size else (b"", 0, 0)
+        area = FREQUENCIES * FREQUENCIES
+        if magic != MAGIC or len(data) != _HEADER.size + count * (8 + 2 * area + 2 * width):
             raise ValueError(f"fingerprint: {len(data)} bytes that are none were read; expected what to_bytes gave")
-        first, second, third = (_HEADER.size + 8 * count * place for place in range(3))
+        spectra_at = _HEADER.size + 8 * count
+        vectors_at = spectra_at + 2 * area * count
+        shape = (count, FREQUENCIES, FREQUENCIES)
         return cls(
-            seconds=np.frombuffer(data, "<f8", count, first).copy(),
-            hashes=np.frombuffer(data, "<u8", count, second).copy(),
-            mirrored=np.frombuffer(data, "<u8", count, third).copy(),
+            seconds=np.frombuffer(data, "<f8", count, _HEADER.size).copy(),
+            spectra=np.frombuffer(data, "<f2", area * count, spectra_at).reshape(shape).copy(),
+            vectors=np.frombuffer(data, "<f2", count * width, vectors_at).reshape(count if width else 0, width).copy(),
         )
-
-
-def phash(pixels_hwc: NDArray[np.uint8]) -> int:
-    """The 64-bit hash of a uint8 RGB picture [H, W, 3]."""
-    return _hash(_frequencies(pixels_hwc))
-
-
-def mirrored_phash(pixels_hwc: NDArray[np.uint8]) -> int:
-    """The hash of the picture with left and right exchanged, without exchanging them."""
-    return _hash(_mirror(_frequencies(pixels_hwc)))
 
 
 class Marks:
     """Gathers the fingerprint of a video while its pictures pass by."""
 
-    def __init__(self) -> None:
-        self._rows: list[tuple[float, int, int]] = []
+    def __init__(self, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
+        self._seconds: list[float] = []
+        self._spectra: list[NDArray[np.float16]] = []
+        self._waiting: list[NDArray[np.uint8]] = []
+        self._vectors: list[NDArray[np.float16]] = []
 
     def add(self, second: float, pixels_hwc: NDArray[np.uint8]) -> None:
         """Take note of a uint8 RGB picture [H, W, 3]; seconds must increase."""
-        lowest = _frequencies(pixels_hwc)
-        self._rows.append((second, _hash(lowest), _hash(_mirror(lowest))))
+        self._seconds.append(second)
+        self._spectra.append(spectrum(pixels_hwc))
+        if self._embedder is not None:
+            self._waiting.append(pixels_hwc.copy())
+            if len(self._waiting) == _BATCH:
+                self._embed(self._embedder)
+
+    def _embed(self, embedder: Embedder) -> None:
+        self._vectors.append(embedder.embed(self._waiting).astype(np.float16))
+        self._waiting.clear()
 
     def finish(self) -> Fingerprint:
         """The fingerprint of what was added."""
+        if self._embedder is not None and self._waiting:
+            self._embed(self._embedder)
+        empty = np.zeros((0, FREQUENCIES, FREQUENCIES), np.float16)
         return Fingerprint(
-            seconds=np.array([row[0] for row in self._rows], dtype=np.float64),
-            hashes=np.array([row[1] for row in self._rows], dtype=np.uint64),
-            mirrored=np.array([row[2] for row in self._rows], dtype=np.uint64),
+            seconds=np.array(self._seconds, dtype=np.float64),
+            spectra=np.stack(self._spectra) if self._spectra else empty,
+            vectors=np.concatenate(self._vectors) if self._vectors else np.zeros((0, 0), np.float16),
         )
 
 
-def fingerprint(pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> Fingerprint:
+def fingerprint(pictures: Iterable[tuple[float, NDArray[np.uint8]]], embedder: Embedder | None = None) -> Fingerprint:
     """The fingerprint of (second, uint8 RGB picture [H, W, 3]) in order, read once."""
-    marks = Marks()
+    marks = Marks(embedder)
     for second, pixels in pictures:
         marks.add(second, pixels)
     return marks.finish()
 
 
-def _frequencies(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:
-    small = cv2.resize(pixels_hwc, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    lowest: NDArray[np.float32] = np.asarray(cv2.dct(grey), np.float32)[:_BITS_PER_SIDE, 1 : _BITS_PER_SIDE + 1]
-    return lowest
+def spectrum(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """The lowest frequencies [F, F] of a uint8 RGB picture [H, W, 3], whatever its shape."""
+    reduced = cv2.resize(pixels_hwc, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(cv2.dct(grey)[:FREQUENCIES, :FREQUENCIES], np.float16)
 
 
-def _mirror(lowest: NDArray[np.float32]) -> NDArray[np.float32]:
-    # A cosine of odd horizontal frequency changes its sign; columns here are frequencies 1 to 8.
-    signs = np.where(np.arange(1, _BITS_PER_SIDE + 1) % 2 == 1, -1.0, 1.0).astype(np.float32)
-    turned: NDArray[np.float32] = lowest * signs
-    return turned
+def window_hashes(
+    spectra: NDArray[np.float16], vertical: Sequence[Margins], horizontal: Sequence[Margins]
+) -> NDArray[np.uint64]:
+    """[T, V, U]: the hash of what each pair of vertical (V) and horizontal (U) margins leaves of each picture.
+
+    Bits are the signs of vertical frequencies 0 to 7 and horizontal frequencies 1 to 8 of the window: light, contrast
+    and gamma change few of them.
+    """
+    rows = np.stack([_cut(margins, 0) for margins in vertical])
+    columns = np.stack([_cut(margins, 1) for margins in horizontal])
+    half = np.einsum("vak,tkl->tval", rows, spectra.astype(np.float32), optimize=True)
+    seen = np.einsum("tval,ubl->tvuab", half, columns, optimize=True)
+    bits = np.packbits((seen > 0).reshape(*seen.shape[:3], -1), axis=-1)
+    return np.ascontiguousarray(bits).view("<u8")[..., 0].astype(np.uint64, copy=False)
 
 
-def _hash(lowest: NDArray[np.float32]) -> int:
-    return int.from_bytes(np.packbits((lowest > 0).reshape(-1)).tobytes(), "big")
+def mirrored(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hashes of the same pictures with left and right exchanged."""
+    return hashes ^ _MIRROR
+
+
+def _cut(margins: Margins, first: int) -> NDArray[np.float32]:
+    """[8, F]: from the frequencies of an axis to those, from the `first` on, of the part between the margins."""
+    low, high = margins
+    u = (np.arange(_POINTS) + 0.5) / _POINTS
+    wanted = np.cos(np.pi * np.arange(first, first + _BITS_PER_SIDE)[:, None] * u)
+    given = np.cos(np.pi * np.arange(FREQUENCIES)[:, None] * (low + (1.0 - low - high) * u))
+    norm = np.where(np.arange(FREQUENCIES) == 0, np.sqrt(0.5), 1.0)
+    cut = wanted @ (given * norm[:, None]).T * (2.0 / _POINTS)
+    return np.where(np.abs(cut) < 1e-9, 0.0, cut).astype(np.float32)

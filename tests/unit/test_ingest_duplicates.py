@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
 from ingest.pictures.duplicates import against, near_duplicates
-from ingest.pictures.fingerprint import Fingerprint, fingerprint, mirrored_phash, phash
+from ingest.pictures.fingerprint import Fingerprint, fingerprint, mirrored, window_hashes
 from ophclip.simulate.config import Site
 from ophclip.simulate.draw import stream
 from ophclip.simulate.language import Procedure
@@ -35,6 +35,13 @@ def recoded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
+def cut(pixels: NDArray[np.uint8], top: float, bottom: float, left: float, right: float) -> NDArray[np.uint8]:
+    """What is left of a picture when these shares of its sides are cut off."""
+    height, width = pixels.shape[:2]
+    rows = slice(round(top * height), height - round(bottom * height))
+    return pixels[rows, round(left * width) : width - round(right * width)].copy()
+
+
 @pytest.fixture(scope="module")
 def videos() -> list[Video]:
     return [filmed(index) for index in range(5)]
@@ -45,7 +52,13 @@ COPIES: dict[str, Callable[[Video], Video]] = {
     "recoded": lambda video: changed(video, recoded),
     "mirrored": lambda video: changed(video, lambda pixels: np.ascontiguousarray(pixels[:, ::-1])),
     "trimmed": lambda video: [(second - 6.0, pixels) for second, pixels in video[6:]],
-    "cropped a little": lambda video: changed(video, lambda pixels: pixels[2:-2, 3:-3].copy()),
+    "cropped at the edges": lambda video: changed(video, lambda pixels: recoded(cut(pixels, 0.03, 0.03, 0.03, 0.03))),
+    "cropped off the centre": lambda video: changed(video, lambda pixels: recoded(cut(pixels, 0.13, 0.02, 0.07, 0.1))),
+    "cropped to a square": lambda video: changed(video, lambda pixels: recoded(cut(pixels, 0.0, 0.0, 0.2, 0.2))),
+    "without its black bars": lambda video: changed(video, lambda pixels: recoded(cut(pixels, 0.12, 0.12, 0.0, 0.0))),
+    "cropped, mirrored and trimmed": lambda video: [
+        (second - 6.0, recoded(cut(pixels, 0.06, 0.09, 0.0, 0.12)[:, ::-1])) for second, pixels in video[6:]
+    ],
 }
 
 
@@ -61,15 +74,47 @@ def test_operations_that_look_alike_are_kept(videos: list[Video]) -> None:
     assert near_duplicates({str(p): fingerprint(v) for p, v in enumerate(videos)}, DuplicatesConfig()) == ()
 
 
+def test_who_crops_whom_makes_no_difference(videos: list[Video]) -> None:
+    whole = fingerprint(videos[0])
+    part = fingerprint(changed(videos[0], lambda pixels: cut(pixels, 0.1, 0.0, 0.05, 0.15)))
+    for first, second in ((whole, part), (part, whole)):
+        (match,) = near_duplicates({"a": first, "b": second}, DuplicatesConfig())
+        assert (match.video_id, match.of) == ("b", "a")
+        assert match.why == "same, cropped, shifted by +0.0 s"
+
+
+def test_a_chain_of_copies_leaves_its_first(videos: list[Video]) -> None:
+    first, other = (fingerprint(video) for video in videos[:2])
+    turned = fingerprint(COPIES["mirrored"](videos[0]))
+    found = near_duplicates({"a": first, "b": other, "c": turned, "d": first}, DuplicatesConfig())
+    assert {match.video_id: match.of for match in found} == {"c": "a", "d": "a"}
+
+
 def test_the_mirrored_hash_is_the_hash_of_the_mirrored_picture(videos: list[Video]) -> None:
-    for _second, pixels in videos[0]:
-        turned = phash(np.ascontiguousarray(pixels[:, ::-1]))
-        assert bin(turned ^ mirrored_phash(pixels)).count("1") <= 2
+    there = fingerprint(videos[0]).hashes()
+    back = fingerprint(COPIES["mirrored"](videos[0])).hashes()
+    assert int(np.bitwise_count(mirrored(there) ^ back).max()) <= 2
+
+
+def test_the_hash_of_a_window_is_that_of_the_cropped_picture(videos: list[Video]) -> None:
+    margins = [(0.0, 0.0), (0.1, 0.05), (0.15, 0.15)]
+    asked = window_hashes(fingerprint(videos[0]).spectra, margins, margins)
+    assert np.array_equal(asked[:, 0, 0], fingerprint(videos[0]).hashes())
+    for v, (top, bottom) in enumerate(margins):
+        for h, (left, right) in enumerate(margins):
+            really = [(second, cut(pixels, top, bottom, left, right)) for second, pixels in videos[0]]
+            differing = np.bitwise_count(asked[:, v, h] ^ fingerprint(really).hashes())
+            assert float(np.median(differing)) <= 3.0, (v, h)
+
+
+def test_light_and_contrast_change_few_bits(videos: list[Video]) -> None:
+    dim = fingerprint(changed(videos[0], lambda pixels: (pixels * 0.6 + 30.0).astype(np.uint8)))
+    assert int(np.bitwise_count(fingerprint(videos[0]).hashes() ^ dim.hashes()).max()) <= 4
 
 
 def test_a_fingerprint_survives_its_bytes(videos: list[Video]) -> None:
     mark = fingerprint(videos[0])
     again = Fingerprint.from_bytes(mark.to_bytes())
-    assert all(np.array_equal(getattr(mark, name), getattr(again, name)) for name in ("seconds", "hashes", "mirrored"))
+    assert all(np.array_equal(getattr(mark, name), getattr(again, name)) for name in ("seconds", "spectra", "vectors"))
     with pytest.raises(ValueError, match="fingerprint"):
         Fingerprint.from_bytes(mark.to_bytes()[:-1])

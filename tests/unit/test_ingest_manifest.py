@@ -60,7 +60,7 @@ def outcome_of(manifest: Manifest, video_id: str) -> Outcome:
         corrections=tuple(manifest.corrections(video_id)),
         evidence=tuple(manifest.evidence(video_id)),
         transcripts=tuple(manifest.transcripts(video_id)),
-        fingerprint=manifest.fingerprints().get(video_id, b""),
+        fingerprint=manifest.fingerprint(video_id),
     )
 
 

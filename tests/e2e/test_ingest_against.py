@@ -1,0 +1,73 @@
+"""Evaluation videos stay out of a corpus however they were copied: real recordings, coded anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ingest.config import IngestConfig
+from ingest.config.pictures import OverlayConfig, ScreenConfig, ScreenKind
+from ingest.manifest import State
+from ingest.run import ingest
+
+FPS = 10
+
+
+def pictures(path: Path, first_second: float) -> Iterator[NDArray[np.uint8]]:
+    """Ten a second, from a moment on."""
+    due = first_second
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            if frame.time is not None and frame.time >= due:
+                due += 1.0 / FPS
+                yield frame.to_ndarray(format="rgb24")
+
+
+def copy(source: Path, target: Path, *, margins: tuple[float, float, float, float], mirror: bool, trim: float) -> None:
+    """Without `margins` (above, below, left, right), turned if wanted, smaller, in another codec, without sound."""
+    above, below, left, right = margins
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("mpeg4", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 320, 224, "yuv420p", 400_000
+        for number, picture in enumerate(pictures(source, trim)):
+            height, width = picture.shape[:2]
+            part = picture[round(above * height) : round((1 - below) * height)]
+            part = part[:, round(left * width) : round((1 - right) * width)]
+            small = cv2.resize(np.ascontiguousarray(part[:, :: -1 if mirror else 1]), (320, 224))
+            frame = av.VideoFrame.from_ndarray(small, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.slow
+def test_a_cropped_mirrored_trimmed_copy_of_a_real_evaluation_video_is_refused(real_data: Path, tmp_path: Path) -> None:
+    videos, evaluation = tmp_path / "videos", tmp_path / "evaluation"
+    videos.mkdir()
+    evaluation.mkdir()
+    for name in ("laparoscopy_silent", "narrated_cataract"):
+        (evaluation / f"{name}.mp4").symlink_to(real_data / "video" / f"{name}.mp4")
+        source = real_data / "video" / f"{name}.mp4"
+        copy(source, videos / f"{name}_cropped.mp4", margins=(0.0, 0.08, 0.13, 0.04), mirror=False, trim=1.3)
+        copy(source, videos / f"{name}_mirrored.mp4", margins=(0.05, 0.05, 0.0, 0.0), mirror=True, trim=0.4)
+    copy(real_data / "video" / "narrated_nasa.mp4", videos / "other.mp4", margins=(0, 0, 0, 0), mirror=False, trim=0.0)
+    config = IngestConfig(
+        against=[str(evaluation)],
+        screen=ScreenConfig(kind=ScreenKind.OFF),
+        overlays=OverlayConfig(enabled=False),
+    )
+    told = {one.file: one for one in ingest(videos, tmp_path / "corpus", config).reports}
+    assert sorted(told) == sorted(path.name for path in videos.iterdir() if path.stem != "other")
+    for file, one in told.items():
+        original = evaluation / f"{file.rpartition('_')[0]}.mp4"
+        assert one.state is State.REJECTED
+        assert one.reason.startswith(f"evaluation video {original} ("), one.reason
+        how = one.reason.rpartition("(")[2]
+        assert ("mirrored" in how, "cropped" in how) == ("mirrored" in file, True)
