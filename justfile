@@ -28,9 +28,9 @@ format:
     ruff check --fix .
     ruff format .
 
-# measurements against a peer in one run; each prints one line of JSON
+# measurements against a peer in one run, and the table against the goals
 bench:
-    python benchmarks/loader.py
+    python -m benchmarks
 
 # resolve the dependencies anew into requirements.lock (the gcs extra alone is not in it: its client is half as large again)
 lock:

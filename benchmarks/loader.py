@@ -1,4 +1,4 @@
-"""A training clip from its shard against the same pictures from the source video: `python benchmarks/loader.py`.
+"""A training clip from its shard against the same pictures from the source video: `python -m benchmarks.loader`.
 
 Product: one read through the shard index and 8 JPEGs decoded. Peer: PyAV with key-frame jumps on the simulated mp4,
 scaled to the same short side. In turn, after a warm-up; the figure is the median of the pairwise ratios of CPU time.
@@ -7,8 +7,6 @@ Asserted inside: the same number of pictures of the same size, which differ by l
 
 from __future__ import annotations
 
-import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pairs import tell
 from ingest.config import IngestConfig
 from ingest.manifest import MANIFEST_NAME, Manifest
 from ingest.media import frames_at
@@ -67,9 +66,7 @@ def main() -> None:
         simulate(SimulateConfig(out=str(world), narrated=0, silent=2, held_out=0))
         ingest(world / "videos", corpus, IngestConfig())
         ratios = measure(corpus)
-    figures = {"ratio": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
-    rounded = {name: round(value, 1) for name, value in figures.items()}
-    print(json.dumps({"benchmark": "loader", **rounded, "unit": "CPU time of the peer / product", "pairs": PAIRS}))
+    tell("loader, PyAV's CPU time over ours", ratios)
 
 
 if __name__ == "__main__":

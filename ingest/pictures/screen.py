@@ -24,6 +24,11 @@ _EVEN_RANGE, _HARD_RANGE = 4, 70
 """Grey levels between neighbours: up to the first even, above the second a hard edge."""
 _LEAST_CHROMA = 8.0
 """Below this mean distance of the colour channels a picture is grey."""
+_LEVELS = np.arange(256, dtype=np.float32)
+_REDDER_THAN_GREEN, _REDDER_THAN_BLUE, _GREENER_THAN_BLUE = (
+    np.minimum(np.float32(share) * _LEVELS, 255).astype(np.uint8) for share in (1.12, 1.25, 0.7)
+)
+"""The warm colours of tissue: red above these levels of green and of blue, green above these of blue."""
 _FACE_SIDE_PX, _FACE_PX = 88, 20
 """Short side at which a face is looked for, and the least face in it: OpenCV's cascade knows none smaller."""
 _MOST_TISSUE_OF_FACES = 0.6
@@ -140,9 +145,10 @@ def _features(small: NDArray[np.uint8]) -> Features:
     spread = cv2.subtract(cv2.dilate(grey, np.ones((3, 3))), cv2.erode(grey, np.ones((3, 3))))
     lit = grey > _LIT_LEVEL
     count = max(int(lit.sum()), 1)
-    red, green, blue = (small[..., channel].astype(np.float32) for channel in range(3))
-    warm = (red > 1.12 * green) & (red > 1.25 * blue) & (green > 0.7 * blue) & lit
-    chroma = small.max(axis=2) - small.min(axis=2)
+    red, green, blue = cv2.split(small)
+    warm = (red > cv2.LUT(green, _REDDER_THAN_GREEN)) & (red > cv2.LUT(blue, _REDDER_THAN_BLUE))
+    warm &= (green > cv2.LUT(blue, _GREENER_THAN_BLUE)) & lit
+    chroma = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
     return Features(
         level=float(np.percentile(grey, 99)),
         lit_share=float(lit.mean()),
