@@ -17,7 +17,7 @@ from ingest.config import IngestConfig
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.pictures.fingerprint import Marks
-from ingest.pictures.masking import Masks, build_reader, find_masks
+from ingest.pictures.masking import Masks, find_masks
 from ingest.pictures.overlays import TextReader
 from ingest.pictures.screen import Verdict, build_screener
 from ingest.pictures.spans import not_surgery
@@ -172,7 +172,7 @@ class BatchStage:
 
     @cached_property
     def _text_reader(self) -> TextReader:
-        return build_reader(self._config.overlays)
+        return TextReader(self._config.overlays)
 
     def _hear(self, seen: Sequence[Viewed], tell: Tell) -> list[_Heard]:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]

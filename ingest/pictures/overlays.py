@@ -1,4 +1,4 @@
-"""Text that is burned into pictures: found by OCR, painted over, and looked for once more.
+"""Text that is burned into pictures: read by OCR, located in time, painted over.
 
 H and W are the size of a picture; boxes are in its pixels.
 """
@@ -78,28 +78,24 @@ class TextReader:
             if box.score >= self._config.min_score and sum(letter.isalnum() for letter in box.text) >= 2
         )
 
-    def find_overlays(self, seconds: Sequence[float], pictures: Sequence[NDArray[np.uint8]]) -> Overlays:
-        """Read a few pictures of one video spread over it: what stands in most of them is static."""
-        count = min(self._config.frames, len(pictures))
-        places = sorted({round(place) for place in np.linspace(0, len(pictures) - 1, count)}) if count else []
-        read = [self.read_text(pictures[place]) for place in places]
-        every = [(number, box) for number, boxes in enumerate(read) for box in boxes]
-        static: list[TextBox] = []
-        transient: list[TransientBox] = []
-        for number, box in every:
-            seen = sum(any(_overlap(box, other) for other in boxes) for boxes in read)
-            if 2 * seen > len(read):
-                static.append(box)
-            else:
-                end = places[min(number + 1, len(places) - 1)]
-                start = places[max(number - 1, 0)]
-                transient.append(TransientBox(box=box, start_seconds=seconds[start], end_seconds=seconds[end]))
-        texts = tuple(dict.fromkeys(box.text for _number, box in every))
-        return Overlays(static=tuple(static), transient=tuple(transient), texts=texts)
 
-    def residual(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[TextBox, ...]:
-        """Text that is still read in masked pictures: a video with any is put into quarantine."""
-        return tuple(box for pixels in pictures for box in self.read_text(pixels))
+def find_overlays(seconds: Sequence[float], read: Sequence[Sequence[TextBox]]) -> Overlays:
+    """What was read in pictures of one video, at these seconds: what stands in most of them is static.
+
+    Other text stands from the last picture before it to the first one after it: a picture between, in which it was
+    missed, is covered too.
+    """
+    static: list[TextBox] = []
+    transient: list[TransientBox] = []
+    for box in (box for boxes in read for box in boxes):
+        seen = [number for number, boxes in enumerate(read) if any(_overlap(box, other) for other in boxes)]
+        if 2 * len(seen) > len(read):
+            static.append(box)
+        else:
+            start, end = seconds[max(seen[0] - 1, 0)], seconds[min(seen[-1] + 1, len(seconds) - 1)]
+            transient.append(TransientBox(box=box, start_seconds=start, end_seconds=end))
+    texts = tuple(dict.fromkeys(box.text for boxes in read for box in boxes))
+    return Overlays(static=tuple(static), transient=tuple(transient), texts=texts)
 
 
 def mask(pixels_hwc: NDArray[np.uint8], boxes: Sequence[TextBox], pad: float) -> NDArray[np.uint8]:

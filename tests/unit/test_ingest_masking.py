@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -10,17 +11,12 @@ import pytest
 from drawing import FONTS, Pixels, burn
 
 from ingest.config.pictures import OverlayConfig
-from ingest.pictures.masking import build_reader, chosen, find_masks
+from ingest.pictures.masking import Masks, between, chosen, find_masks
+from ingest.pictures.overlays import TextReader
 from ingest.spool import Spool
 
 CONFIG = OverlayConfig(frames=4)
-
-
-def test_pictures_are_spread_and_scenes_are_opened() -> None:
-    seconds = [place / 2 for place in range(21)]
-    assert chosen(seconds, (), 3) == [0, 10, 20]
-    assert chosen(seconds, (3.1, 10.0), 3) == [0, 7, 10, 20]
-    assert chosen([0.0], (), 3) == [0]
+Box = tuple[int, int, int, int] | None
 
 
 def tissue(number: int) -> Pixels:
@@ -31,9 +27,84 @@ def tissue(number: int) -> Pixels:
     return np.asarray(cv2.resize(rough, (456, 342), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
+def spooled(folder: Path, pictures: Iterable[Pixels]) -> Spool:
+    spool = Spool(folder, 90)
+    for number, picture in enumerate(pictures):
+        spool.add(number / 2, picture)
+    return spool
+
+
+def test_pictures_are_spread_and_scenes_are_opened(tmp_path: Path) -> None:
+    with spooled(tmp_path, [tissue(0)] * 21) as spool:
+        assert chosen(spool, (), 3) == [0, 10, 20]
+        assert chosen(spool, (3.1, 10.0), 3) == [0, 7, 10, 20]
+    with spooled(tmp_path, [tissue(0)]) as spool:
+        assert chosen(spool, (), 3) == [0]
+
+
+@pytest.mark.parametrize("first", [1, 33, 57])
+def test_text_that_appears_without_a_cut_is_among_the_chosen(tmp_path: Path, first: int) -> None:
+    with spooled(tmp_path, briefly([tissue(0)] * 60, first, 2, "boxed")[0]) as spool:
+        assert {first, first + 1} & set(chosen(spool, (), 3))
+
+
+def test_gaps_are_halved() -> None:
+    assert between([0, 10, 20], 21, 3) == [2, 5, 15]
+    assert between([0, 1, 2], 3, 3) == []
+    assert between([], 9, 1) == [4]
+
+
+def briefly(
+    frames: list[Pixels], first: int, count: int, contrast: str, size: float = 0.07
+) -> tuple[list[Pixels], list[Box]]:
+    """The frames with a name burned into some, and where it stands, for each picture."""
+    shown = list(frames)
+    boxes: list[Box] = [None] * len(frames)
+    for place in range(first, first + count):
+        one = burn(
+            frames[place],
+            "MUELLER, ANNA 12.03.1956",
+            np.random.default_rng(5),
+            size_share=size,
+            contrast=contrast,
+            name=FONTS[0],
+        )
+        shown[place], boxes[place] = one.pixels_hwc, one.box
+    return shown, boxes
+
+
+def hidden(masks: Masks, spool: Spool, boxes: list[Box]) -> list[bool]:
+    """Of each picture with text, whether nine tenths of it are painted over or the video is refused."""
+    found = []
+    for place, box in enumerate(boxes):
+        if box is not None:
+            x, y, width, height = box
+            painted = masks.painted(spool.seconds[place], spool.pixels(place))[y : y + height, x : x + width]
+            found.append(masks.remains or bool((painted == 0).all(axis=2).mean() > 0.9))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contrast", ["outlined", "plain", "boxed"])
+@pytest.mark.parametrize(("first", "count"), [(0, 60), (0, 4), (23, 4), (31, 12)])
+def test_a_name_is_hidden_however_long_it_stands_over_moving_surgery(
+    real_data: Path, tmp_path: Path, contrast: str, first: int, count: int
+) -> None:
+    paths = sorted((real_data / "cataract1k" / "images").glob("*.png"))
+    still = cv2.resize(cv2.imread(str(paths[count % len(paths)])), (512, 384))[..., ::-1]
+    frames = [np.ascontiguousarray(np.roll(still, (place % 5, place % 7), (0, 1))) for place in range(60)]
+    shown, boxes = briefly(frames, first, count, contrast)
+    with spooled(tmp_path, shown) as spool:
+        masks = find_masks(TextReader(OverlayConfig()), spool, (), OverlayConfig())
+        found = hidden(masks, spool, boxes)
+        assert all(found), (sum(found), len(found))
+        without = [place for place, box in enumerate(boxes) if box is None and not masks.at(spool.seconds[place])]
+        assert len(without) >= (60 - count) // 2, "most pictures without text stay as they are"
+
+
 @pytest.mark.slow
 def test_a_name_that_stands_throughout_is_painted_over_and_clean_pictures_are_left_alone(tmp_path: Path) -> None:
-    reader = build_reader(CONFIG)
+    reader = TextReader(CONFIG)
     with Spool(tmp_path, 90) as named, Spool(tmp_path, 90) as clean:
         boxes = []
         for number in range(8):

@@ -76,6 +76,27 @@ def test_features_do_not_depend_on_the_size() -> None:
     assert features(large).even_share == pytest.approx(features(picture).even_share, abs=0.1)
 
 
+def test_features_are_those_of_plain_arithmetic() -> None:
+    rng = np.random.default_rng(0)
+    levels = np.arange(256, dtype=np.uint8)
+    every_pair = np.stack([np.repeat(levels, 256), np.tile(levels, 256), np.tile(levels, 256)], axis=-1)
+    pictures = [kind(rng) for kind in NOT_SURGERY.values()] + [every_pair.reshape(256, 256, 3)]
+    pictures += [np.ascontiguousarray(every_pair.reshape(256, 256, 3)[..., order]) for order in ([1, 0, 2], [1, 2, 0])]
+    pictures += [rng.integers(0, 256, (96, 128, 3)).astype(np.uint8), np.zeros((96, 128, 3), np.uint8)]
+    for picture in pictures:
+        found = features(picture)
+        height, width = picture.shape[:2]
+        share = 96 / min(height, width)
+        size = (max(1, round(width * share)), max(1, round(height * share)))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        lit = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) > 32
+        red, green, blue = (small[..., channel].astype(np.float32) for channel in range(3))
+        warm = (red > 1.12 * green) & (red > 1.25 * blue) & (green > 0.7 * blue) & lit
+        chroma = (small.max(axis=2) - small.min(axis=2))[lit]
+        assert found.tissue_share == warm.sum() / max(int(lit.sum()), 1)
+        assert found.chroma == (chroma.mean() if lit.any() else 0.0)
+
+
 def test_a_video_is_told_by_its_commonest_reason() -> None:
     told = [Verdict(surgery=False, reason=reason, score=0.1) for reason in ("flat", "black", "flat")]
     assert main_reason([*told, Verdict(surgery=True, reason="", score=0.9)]) == "flat"
