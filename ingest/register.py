@@ -11,7 +11,7 @@ from pathlib import Path
 from ingest.config import IngestConfig, Retry
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.pack import packed_ids, staged_path
-from ingest.pictures.fingerprint import MAGIC
+from ingest.pictures.fingerprint import marking
 from ingest.records import Metadata
 from ingest.shards import sha256_of
 from ingest.sources import SourceFile, assign_ids, content_sha256, read_metadata
@@ -75,7 +75,7 @@ def recipe_of(config: IngestConfig) -> str:
     for name in ("key_variable", "timeout_seconds", "retries", "backoff_seconds", "max_requests", "max_tokens"):
         del options["rewrite"][name]
     del options["shards"]["samples_per_shard"]
-    options["fingerprint"] = MAGIC.decode()
+    options["fingerprint"] = marking(config.duplicates)
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
 
 

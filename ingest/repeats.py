@@ -14,7 +14,7 @@ from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media import scan
 from ingest.pictures.duplicates import Match, against, near_duplicates
-from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks
+from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks, build_embedder, marking
 from ingest.pool import Crash, Note, Tell, run_pool
 from ingest.sources import SourceError, SourceFile, find_videos, local_copy
 
@@ -36,10 +36,11 @@ class MarkStage:
     def __init__(self, config: IngestConfig, folder: Path) -> None:
         self._config = config
         self._folder = folder
+        self._embedder = build_embedder(config.duplicates)
 
     def __call__(self, file: SourceFile, tell: Tell) -> Marked:
         """A video that cannot be read has no fingerprint, and the reason is told."""
-        marks = Marks()
+        marks = Marks(self._embedder)
 
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             tell(second)
@@ -61,7 +62,7 @@ def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfi
     """
     files = {file.location: file for source in config.against for file in find_videos(source)}
     known = manifest.evaluation_videos()
-    new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != _stamp(file, config.shards.fps)]
+    new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != _stamp(file, config)]
     build = partial(MarkStage, config, corpus / "staging")
     news = run_pool(build, new, workers=workers, tasks_per_worker=500, stall_seconds=config.stall_seconds)
     for file, marked in news:
@@ -69,12 +70,12 @@ def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfi
             continue
         if isinstance(marked, Crash) or not marked.fingerprint:
             raise ValueError(f"against: {file.location}: {marked.reason}: mend this evaluation video or take it out")
-        manifest.put_evaluation_video(file.location, _stamp(file, config.shards.fps), marked.fingerprint)
+        manifest.put_evaluation_video(file.location, _stamp(file, config), marked.fingerprint)
     return {path: data for path, (_stamp, data) in manifest.evaluation_videos().items() if path in files}
 
 
-def _stamp(file: SourceFile, fps: float) -> str:
-    return f"{file.stamp} {MAGIC.decode()} {fps:g}"
+def _stamp(file: SourceFile, config: IngestConfig) -> str:
+    return f"{file.stamp} {marking(config.duplicates)} {config.shards.fps:g}"
 
 
 class _Stored(Mapping[str, Fingerprint]):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest.config import IngestConfig
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
-from ingest.pictures.fingerprint import Marks
+from ingest.pictures.fingerprint import Marks, build_embedder
 from ingest.pictures.masking import Masks, find_masks
 from ingest.pictures.overlays import TextReader
 from ingest.pictures.screen import Verdict, build_screener
@@ -84,6 +84,7 @@ class BatchStage:
         self._config = config
         self._tools = TextTools(config, corpus)
         self._screener = build_screener(config.screen)
+        self._embedder = build_embedder(config.duplicates)
         terms = list(self._tools.hot_words)
         self._transcriber: Transcriber = build_transcriber(replace(config.asr, terms=terms))
 
@@ -143,7 +144,7 @@ class BatchStage:
 
     def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> _Looked:
         verdicts: list[Verdict] = []
-        marks = Marks()
+        marks = Marks(self._embedder)
 
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             beat()

@@ -123,11 +123,19 @@ class DuplicatesConfig:
     """A video with fewer pictures is not compared."""
     shift_seconds: float = 0.5
     """How finely shifts in time are told apart."""
+    model: str = ""
+    """An open_clip folder or architecture whose vectors are compared too, for copies that hashes miss: turned,
+    stretched, written over. It takes its time for every picture. None by default: no such model can be shipped."""
+    weights: str = ""
+    """File of weights, if `model` is an architecture."""
+    min_similarity: float = 0.95
+    """Two pictures agree if the cosine of their vectors is at least this. It depends on the model: calibrate it."""
 
     def __post_init__(self) -> None:
         require(0 <= self.max_distance <= 32, "duplicates.max_distance", self.max_distance, "0 to 32 bits")
         require(0.0 < self.min_share <= 1.0, "duplicates.min_share", self.min_share, "a share above 0, up to 1")
         require(self.min_pictures >= 1, "duplicates.min_pictures", self.min_pictures, "at least 1")
+        require(0.0 < self.min_similarity <= 1.0, "duplicates.min_similarity", self.min_similarity, "above 0, up to 1")
         require(self.shift_seconds > 0.0, "duplicates.shift_seconds", self.shift_seconds, "more than 0 seconds")
 
 

@@ -98,13 +98,19 @@ def _matches(
     """Pairs of which the second shows what the first shows, all of it or a window of it."""
     for video_id, of, view in _candidates(wholes, parts, config):
         whole, part = wholes[video_id], parts[of]
-        loose, shift = _agreement(_seen(whole, view), whole, part, config.max_distance + _SLACK, config.shift_seconds)
+        loose, shift = _agreement(_differing(whole, part, view), config.max_distance + _SLACK, whole, part, config)
         if loose < config.min_share / 2:
             continue
         for tried in (view, _refined(view, shift, whole, part, config)):
-            score, shift = _agreement(_seen(whole, tried), whole, part, config.max_distance, config.shift_seconds)
+            score, shift = _agreement(_differing(whole, part, tried), config.max_distance, whole, part, config)
             if score >= config.min_share:
                 yield Match(video_id=video_id, of=of, score=score, why=f"{tried}, shifted by {shift:+.1f} s")
+    for video_id, of in _similar(wholes, parts, config):
+        whole, part = wholes[video_id], parts[of]
+        apart = 1.0 - whole.vectors.astype(np.float32) @ part.vectors.astype(np.float32).T
+        score, shift = _agreement(apart, 1.0 - config.min_similarity, whole, part, config)
+        if score >= config.min_share:
+            yield Match(video_id=video_id, of=of, score=score, why=f"alike to the model, shifted by {shift:+.1f} s")
 
 
 def _candidates(
@@ -136,6 +142,33 @@ def _candidates(
             if count >= _LEAST_SEEN and names[owner] != video_id and taken[owner] < _VIEWS:
                 taken[owner] += 1
                 yield video_id, names[owner], views[place]
+
+
+def _similar(
+    wholes: Mapping[str, Fingerprint], parts: Mapping[str, Fingerprint], config: DuplicatesConfig
+) -> Iterator[tuple[str, str]]:
+    """Pairs of which some pictures have like vectors."""
+    found = {name: _looked_up(mark)[1] for name, mark in parts.items() if _has_vectors(mark, config)}
+    if not found:
+        return
+    names = list(found)
+    owners = np.repeat(np.arange(len(names)), np.array([len(rows) for rows in found.values()]))
+    vectors = np.concatenate([parts[name].vectors[rows].astype(np.float32) for name, rows in found.items()])
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    for video_id, mark in wholes.items():
+        if not _has_vectors(mark, config):
+            continue
+        limits, _likeness, hits = index.range_search(mark.vectors.astype(np.float32), config.min_similarity - 1e-6)
+        counts = limits[1:].astype(np.int64) - limits[:-1].astype(np.int64)
+        seen = np.unique(np.stack([owners[hits], np.repeat(np.arange(len(mark)), counts)]), axis=1)
+        for owner in np.flatnonzero(np.bincount(seen[0], minlength=len(names)) >= _LEAST_SEEN).tolist():
+            if names[owner] != video_id:
+                yield video_id, names[owner]
+
+
+def _has_vectors(mark: Fingerprint, config: DuplicatesConfig) -> bool:
+    return len(mark) >= config.min_pictures and len(mark.vectors) == len(mark)
 
 
 def _looked_up(mark: Fingerprint) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -191,22 +224,34 @@ def _around(margins: Margins, step: float) -> list[Margins]:
     return [(max(0.0, margins[0] + low), max(0.0, margins[1] + high)) for low, high in product(steps, steps)]
 
 
+def _differing(whole: Fingerprint, part: Fingerprint, view: _View) -> NDArray[np.uint8]:
+    """[T, T']: bits by which the pictures of one video, in a view, differ from those of another."""
+    bits: NDArray[np.uint8] = np.bitwise_count(_seen(whole, view)[:, None] ^ part.hashes()[None, :])
+    return bits
+
+
 def _agreement(
-    hashes: NDArray[np.uint64], mark: Fingerprint, other: Fingerprint, max_distance: int, shift_seconds: float
+    differing: NDArray[np.uint8] | NDArray[np.float32],
+    most: float,
+    mark: Fingerprint,
+    other: Fingerprint,
+    config: DuplicatesConfig,
 ) -> tuple[float, float]:
-    """The largest share of the pictures of the video with fewer to show that agree at one shift, and that shift."""
-    differing = np.bitwise_count(hashes[:, None] ^ other.hashes()[None, :])
-    rows, columns = np.nonzero(differing <= max_distance)
+    """The largest share of the pictures of the video with fewer to show that agree at one shift, and that shift.
+
+    Of `differing` [T, T'] at most `most` is agreement.
+    """
+    rows, columns = np.nonzero(differing <= most)
     if not len(rows):
         return 0.0, 0.0
-    bins = np.round((other.seconds[columns] - mark.seconds[rows]) / shift_seconds).astype(np.int64)
+    bins = np.round((other.seconds[columns] - mark.seconds[rows]) / config.shift_seconds).astype(np.int64)
     least = int(bins.min()) - 1
     mine, theirs = _expected(mark, other), _expected(other, mark)
     agreeing = _distinct(bins - least, rows if mine <= theirs else columns)
     # Where nothing moves many shifts agree: the one of them at which the pictures are closest.
-    close = np.bincount(bins - least, 65.0 - differing[rows, columns], minlength=len(agreeing))
+    close = np.bincount(bins - least, most + 1.0 - differing[rows, columns], minlength=len(agreeing))
     best = int(np.argmax(agreeing + close / (close.max() + 1.0)))
-    return min(1.0, float(agreeing[best] / min(mine, theirs))), (best + least) * shift_seconds
+    return min(1.0, float(agreeing[best] / min(mine, theirs))), (best + least) * config.shift_seconds
 
 
 def _expected(mark: Fingerprint, other: Fingerprint) -> int:

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.config.pictures import DuplicatesConfig
+
 FREQUENCIES = 16
 """F: a window of half the side still has the eight that a hash needs."""
 MAGIC = b"OFP2"
@@ -36,6 +38,23 @@ class Embedder(Protocol):
 
     def embed(self, pixels_thwc: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Vectors of length one, [T, D], of uint8 RGB pictures [H, W, 3]."""
+
+
+def build_embedder(config: DuplicatesConfig) -> Embedder | None:
+    """The model that `config` names, None if it names none.
+
+    Raises ValueError in one line if it cannot be loaded.
+    """
+    if not config.model:
+        return None
+    from ingest.pictures.open_clip_model import OpenClipEmbedder
+
+    return OpenClipEmbedder(config.model, config.weights)
+
+
+def marking(config: DuplicatesConfig) -> str:
+    """What a fingerprint depends on besides the video."""
+    return " ".join(filter(None, [MAGIC.decode(), config.model, config.weights]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

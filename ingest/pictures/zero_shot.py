@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from ingest.config.pictures import ScreenConfig
+from ingest.pictures.open_clip_model import load_open_clip
 from ingest.pictures.screen import Verdict
-from ingest.weights import resolve_weights
 
 _BATCH = 32
 
@@ -26,7 +23,7 @@ class ZeroShotScreener:
         """Raises ValueError in one line if the model cannot be loaded."""
         self._least = config.min_surgery_probability
         self._surgical = len(config.surgery_prompts)
-        self._model, self._preprocess, tokenizer = _load(config)
+        self._model, self._preprocess, tokenizer = load_open_clip(config.model, config.weights, "screen")
         with torch.inference_mode():
             texts = self._model.encode_text(tokenizer([*config.surgery_prompts, *config.other_prompts]))
         self._texts_pd = torch.nn.functional.normalize(texts, dim=-1)
@@ -48,22 +45,3 @@ class ZeroShotScreener:
     def _verdict(self, probability: float) -> Verdict:
         surgery = probability >= self._least
         return Verdict(surgery=surgery, reason="" if surgery else "not surgery", score=probability)
-
-
-def _load(config: ScreenConfig) -> tuple[Any, Any, Any]:
-    folder = Path(config.model).expanduser()
-    if (folder / "open_clip_config.json").is_file():
-        name, weights = f"local-dir:{folder}", None
-    elif config.model in open_clip.list_models():
-        name, weights = config.model, str(resolve_weights(config.weights))
-    else:
-        raise ValueError(
-            f"screen.model: {config.model!r} is no open_clip architecture and no folder with open_clip_config.json: "
-            "give one of them"
-        )
-    try:
-        model, _train, preprocess = open_clip.create_model_and_transforms(name, pretrained=weights)
-    except (RuntimeError, OSError, KeyError, FileNotFoundError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"screen.weights: {config.weights or config.model} does not load ({first})") from error
-    return model.eval(), preprocess, open_clip.get_tokenizer(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
 from ingest.pictures.duplicates import against, near_duplicates
-from ingest.pictures.fingerprint import Fingerprint, fingerprint, mirrored, window_hashes
+from ingest.pictures.fingerprint import Fingerprint, build_embedder, fingerprint, marking, mirrored, window_hashes
 from ophclip.simulate.config import Site
 from ophclip.simulate.draw import stream
 from ophclip.simulate.language import Procedure
@@ -113,8 +113,37 @@ def test_light_and_contrast_change_few_bits(videos: list[Video]) -> None:
 
 
 def test_a_fingerprint_survives_its_bytes(videos: list[Video]) -> None:
-    mark = fingerprint(videos[0])
+    mark = fingerprint(videos[0], Colours())
     again = Fingerprint.from_bytes(mark.to_bytes())
     assert all(np.array_equal(getattr(mark, name), getattr(again, name)) for name in ("seconds", "spectra", "vectors"))
     with pytest.raises(ValueError, match="fingerprint"):
         Fingerprint.from_bytes(mark.to_bytes()[:-1])
+
+
+class Colours:
+    """Vectors that know which colours a picture has, not where."""
+
+    def embed(self, pixels_thwc: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        counts = [
+            np.sqrt(np.histogramdd(pixels.reshape(-1, 3), 12, [(0, 256)] * 3)[0].ravel()) for pixels in pixels_thwc
+        ]
+        return np.stack([one / np.linalg.norm(one) for one in counts]).astype(np.float32)
+
+
+def test_vectors_find_a_copy_that_hashes_miss(videos: list[Video]) -> None:
+    config = DuplicatesConfig(min_similarity=0.99)
+    quarter = changed(videos[0], lambda pixels: np.ascontiguousarray(np.rot90(pixels)))
+    plain = {"a": fingerprint(videos[0]), "b": fingerprint(videos[1]), "c": fingerprint(quarter)}
+    assert near_duplicates(plain, config) == ()
+    seen = {"a": videos[0], "b": videos[1], "c": quarter}
+    (match,) = near_duplicates({name: fingerprint(video, Colours()) for name, video in seen.items()}, config)
+    assert (match.video_id, match.of, match.score) == ("c", "a", 1.0)
+    assert match.why == "alike to the model, shifted by +0.0 s"
+    mixed = {"a": fingerprint(videos[0], Colours()), "c": fingerprint(quarter)}
+    assert near_duplicates(mixed, config) == (), "a fingerprint without vectors has no say"
+
+
+def test_another_model_makes_other_fingerprints() -> None:
+    assert marking(DuplicatesConfig()) != marking(DuplicatesConfig(model="folder"))
+    with pytest.raises(ValueError, match=r"duplicates.model: 'nothing' is no open_clip architecture"):
+        build_embedder(DuplicatesConfig(model="nothing"))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from drawing import NOT_SURGERY, Pixels
 
-from ingest.config.pictures import ScreenConfig, ScreenKind
+from ingest.config.pictures import DuplicatesConfig, ScreenConfig, ScreenKind
 from ingest.media import frames_at
+from ingest.pictures.fingerprint import build_embedder
 from ingest.pictures.screen import Verdict, build_screener, features, main_reason, surgery_share
 
 PER_KIND = 30
@@ -132,6 +133,11 @@ def test_a_zero_shot_model_is_read_from_a_folder(tmp_path: Path) -> None:
 
     screener = build_screener(ScreenConfig(kind=ScreenKind.ZERO_SHOT, model=str(tmp_path), min_surgery_probability=0.0))
     assert screener is not None
+    embedder = build_embedder(DuplicatesConfig(model=str(tmp_path)))
+    assert embedder is not None
+    vectors = embedder.embed(drawn("slide")[:3])
+    assert vectors.shape == (3, 16)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     verdicts = screener.judge(drawn("slide")[:3])
     assert all(verdict.surgery and 0.0 < verdict.score < 1.0 for verdict in verdicts)
     strict = build_screener(ScreenConfig(kind=ScreenKind.ZERO_SHOT, model=str(tmp_path), min_surgery_probability=1.0))
