@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config.pictures import OverlayConfig
-from ingest.pictures.overlays import Overlays, TextBox, TextReader, find_overlays, mask
+from ingest.pictures.overlays import Overlays, TextBox, TextReader, count_places, find_overlays, mask
 from ingest.spool import Spool
 
 _CELLS = (24, 18)
@@ -42,7 +42,7 @@ class Masks:
 
     def told(self) -> str:
         """In a few words, none of them from the pictures."""
-        static, passing = len(self.overlays.static), len(self.overlays.transient)
+        static, passing = count_places(self.overlays.static), count_places([one.box for one in self.overlays.transient])
         if not static and not passing:
             return ""
         return f"text in the pictures was painted over: {static} places throughout, {passing} at times"

@@ -95,7 +95,16 @@ def find_overlays(seconds: Sequence[float], read: Sequence[Sequence[TextBox]]) -
             start, end = seconds[max(seen[0] - 1, 0)], seconds[min(seen[-1] + 1, len(seconds) - 1)]
             transient.append(TransientBox(box=box, start_seconds=start, end_seconds=end))
     texts = tuple(dict.fromkeys(box.text for boxes in read for box in boxes))
-    return Overlays(static=tuple(static), transient=tuple(transient), texts=texts)
+    return Overlays(static=tuple(dict.fromkeys(static)), transient=tuple(dict.fromkeys(transient)), texts=texts)
+
+
+def count_places(boxes: Sequence[TextBox]) -> int:
+    """How many places the boxes stand at: those that lie over each other are one."""
+    places: list[TextBox] = []
+    for box in boxes:
+        if not any(_overlap(box, place) for place in places):
+            places.append(box)
+    return len(places)
 
 
 def mask(pixels_hwc: NDArray[np.uint8], boxes: Sequence[TextBox], pad: float) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import pytest
 from drawing import FONTS, Burned, Pixels, burn, identity_text
 
 from ingest.config.pictures import OverlayConfig
-from ingest.pictures.overlays import TextReader, find_overlays, mask
+from ingest.pictures.overlays import TextBox, TextReader, count_places, find_overlays, mask
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,14 @@ def test_text_that_stands_is_static_and_is_gone_after_masking(real_data: Path, r
     assert any("4711223" in one.box.text for one in found.transient)
     boxes = [*found.static, *(one.box for one in found.transient)]
     assert [box for pixels in ones for box in reader.read_text(mask(pixels, boxes, 0.25))] == []
+
+
+def test_boxes_that_lie_over_each_other_are_one_place() -> None:
+    boxes = [
+        TextBox(x=x, y=y, width=80, height=10, text="A", score=1.0) for x, y in ((5, 5), (7, 6), (5, 200), (300, 5))
+    ]
+    assert count_places(boxes) == 3
+    assert count_places([]) == 0
 
 
 @pytest.mark.slow
