@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from ingest.config.pictures import OverlayConfig
 
+_LONG = 4
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextBox:
@@ -72,11 +74,11 @@ class TextReader:
             return ()
         read = zip(found.boxes, found.txts, found.scores, strict=True)
         boxes = [_upright(corners, str(text), float(score)) for corners, text, score in read]
-        return tuple(
-            box
-            for box in boxes
-            if box.score >= self._config.min_score and sum(letter.isalnum() for letter in box.text) >= 2
-        )
+        return tuple(box for box in boxes if self._believed(box))
+
+    def _believed(self, box: TextBox) -> bool:
+        count = sum(letter.isalnum() for letter in box.text)
+        return count >= 2 and box.score >= (self._config.min_score if count >= _LONG else self._config.min_short_score)
 
 
 def find_overlays(seconds: Sequence[float], read: Sequence[Sequence[TextBox]]) -> Overlays:
