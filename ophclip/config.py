@@ -49,6 +49,14 @@ class Precision(Option):
     BF16 = "bf16"
 
 
+class MetricsLogger(Option):
+    """Where the rows of `metrics.csv` go besides; nothing is sent anywhere unless asked for."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
+
 class PresenceThreshold(Option):
     """Where a presence score becomes a yes."""
 
@@ -255,10 +263,15 @@ class OptimConfig:
     """Steps over which the rate rises from zero; half a cosine over the remaining `trainer.steps` follows."""
     clip_gradient_norm: float = 1.0
     """Gradients are scaled down to this norm; 0 leaves them."""
+    ema_decay: float = 0.0
+    """Share of the old value that stays in a running average of the weights after each step. The average is what is
+    validated and exported; 0 keeps none. Usual: 0.999."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ValueError("optim.learning_rate: must be positive")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError("optim.ema_decay: must lie in 0 (no average) up to, not including, 1")
         if self.weight_decay < 0 or self.warmup_steps < 0 or self.clip_gradient_norm < 0:
             raise ValueError("optim: weight_decay, warmup_steps and clip_gradient_norm must not be negative")
 
@@ -270,16 +283,27 @@ class TrainerConfig:
     steps: int = 10_000
     """Optimiser steps."""
     precision: Precision = Precision.FP32
+    micro_batch: int = 0
+    """Most samples whose activations are in memory at once. The loss still sees the whole batch: vectors are computed
+    without activations and each part is computed again when its gradient is known (Gao et al. 2021, gradient cache),
+    one more forward pass. 0 holds the whole batch. Batch norm sees the parts."""
+    compile: bool = False
+    """Compile both towers with torch.compile: minutes at the start for faster steps on a GPU."""
     checkpoint_every: int = 500
     """Steps between checkpoints; the last one is always written."""
     log_every: int = 10
     """Steps between rows of `metrics.csv`."""
+    loggers: list[MetricsLogger] = field(default_factory=lambda: [MetricsLogger.TENSORBOARD])
+    """Besides `metrics.csv`: `tensorboard`, `wandb` (offline, into the run folder; `wandb sync` sends it) and `mlflow`
+    (into the run folder). The last two want their package installed."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
 
     def __post_init__(self) -> None:
+        if self.micro_batch < 0:
+            raise ValueError("trainer.micro_batch: must not be negative; 0 holds the whole batch")
         if self.steps < 1 or self.checkpoint_every < 1 or self.log_every < 1:
             raise ValueError("trainer: steps, checkpoint_every and log_every must be at least 1")
         if self.device not in {"auto", "cpu", "cuda"}:

@@ -19,6 +19,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
 from ophclip.data.module import CorpusDataModule, open_corpus
 from ophclip.models.bundle import save_bundle
@@ -27,10 +28,12 @@ from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Recorder, read_losses
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
-from ophclip.training.module import TrainingModule
+from ophclip.training.loggers import build_loggers
+from ophclip.training.module import NonFiniteLossError, TrainingModule
 from ophclip.training.run_folder import RunFolder
 
 TERMINATED = 128 + 15
+NOT_FINITE_NAME = "nonfinite.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,10 +88,16 @@ def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: 
             trainer.fit(module, datamodule=corpus)
         except SIGTERMException as error:
             raise SystemExit(TERMINATED) from error
+        except NonFiniteLossError as error:
+            atomic.write_json(folder.out / NOT_FINITE_NAME, error.record)
+            raise ValueError(
+                f"{error}: its sample keys stand in {folder.out / NOT_FINITE_NAME}, the last checkpoint is whole; "
+                "look at these samples, or train with a lower optim.learning_rate"
+            ) from error
     seconds = recorder.seconds if resumed is None or corpus.start_step < config.trainer.steps else resumed.seconds
     losses = {f"loss, {level} level": f"{loss:.4f}" for level, loss in read_losses(folder.metrics).items()}
     card = {"corpus": fingerprint, "steps": config.trainer.steps, "seed": config.seed, **losses}
-    save_bundle(folder.bundle, module.model, config.model, {**card, "ophclip": version("ophclip")})
+    save_bundle(folder.bundle, module.exported, config.model, {**card, "ophclip": version("ophclip")})
     folder.finish(config.trainer.steps, round(seconds, 3))
 
 
@@ -99,6 +108,9 @@ def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataM
     if resumed is not None:
         module.load_state_dict(dict(resumed.module))
         module.silent.bank.load_state_dict(resumed.bank)
+    if config.trainer.compile:
+        module.model.visual.compile()
+        module.model.text.compile()
     return corpus, module
 
 
@@ -111,7 +123,7 @@ def _trainer(config: TrainConfig, accelerator: str, start_step: int, callbacks: 
         gradient_clip_val=config.optim.clip_gradient_norm or None,
         callbacks=callbacks,
         default_root_dir=config.out,
-        logger=False,
+        logger=build_loggers(config.trainer.loggers, Path(config.out)),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -14,16 +14,18 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ophclip.config import RetrievalMode, SelfSupervision, TrainConfig
 from ophclip.data.augment import Augment
-from ophclip.data.batch import Batch, ClipBatch, VideoBatch
+from ophclip.data.batch import Batch, ClipBatch, Tokens, VideoBatch
 from ophclip.data.module import CorpusDataModule
 from ophclip.losses.contrastive import info_nce, same_group
 from ophclip.losses.gather import gather_constant, gather_with_gradient
 from ophclip.losses.retrieval import live_retrieval
 from ophclip.models.dual_encoder import DualEncoder
 from ophclip.training.chance import derived_seed, generator, text_group
+from ophclip.training.micro_batches import encode_in_parts
 from ophclip.training.optim import build_optimizer, rate_factor, set_rate
 from ophclip.training.silent import Drawn, SilentVideos
 from ophclip.training.views import SimSiamHead
@@ -36,6 +38,19 @@ class StepResult(NamedTuple):
 
     loss: Tensor
     reports: Reports
+
+
+class NonFiniteLossError(ValueError):
+    """The loss of a step is no number; carries what a user needs to find out why."""
+
+    def __init__(self, step: int, batch: Batch, result: StepResult) -> None:
+        self.record = {
+            "step": step,
+            "level": "clip" if isinstance(batch, ClipBatch) else "video",
+            "keys": list(batch.keys),
+            "terms": {name: str(float(value)) for name, value in result.reports.items()},
+        }
+        super().__init__(f"the loss of step {step} ({self.record['level']} level) is not finite")
 
 
 class TrainingModule(LightningModule):
@@ -52,6 +67,14 @@ class TrainingModule(LightningModule):
         self.silent = SilentVideos(corpus, config)
         views = config.loss.self_supervision is SelfSupervision.SIMSIAM and config.loss.self_supervision_weight > 0
         self.head: nn.Module | None = SimSiamHead(model.embed_dim) if views else None
+        self._average = _average_of(model, config.optim.ema_decay) if config.optim.ema_decay else None
+        self.gradient_norm: Tensor | None = None
+
+    @property
+    def exported(self) -> DualEncoder:
+        """The weights that are validated and exported: their running average where one is kept."""
+        averaged: DualEncoder = self.model if self._average is None else self._average.module
+        return averaged
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the clock, the rate and torch's own chance (dropout) for this step."""
@@ -64,6 +87,8 @@ class TrainingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Lightning's form of `clip_step` or `video_step`, whichever the batch calls for."""
         result = self.clip_step(batch) if isinstance(batch, ClipBatch) else self.video_step(_as_videos(batch))
+        if not bool(torch.isfinite(result.loss)):
+            raise NonFiniteLossError(self.current, batch, result)
         return {"loss": result.loss, "reports": {"loss": result.loss.detach(), **result.reports}}
 
     def clip_step(self, batch: ClipBatch) -> StepResult:
@@ -102,10 +127,19 @@ class TrainingModule(LightningModule):
         """AdamW; the schedule is set step by step and has no state."""
         return build_optimizer(self, self.config.optim, slower=self.model.text.loaded_parameters())
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Scale gradients down to `optim.clip_gradient_norm` and keep the norm that they had."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, gradient_clip_val or float("inf"))
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """The optimiser's step, then the temperature pulled back into its bounds."""
+        """The optimiser's step, then the temperature pulled back into its bounds and the average taken further."""
         super().optimizer_step(*args, **kwargs)
         self.model.clamp_logit_scale_()
+        if self._average is not None:
+            self._average.update_parameters(self.model)
 
     def _silent_loss(self, batch: VideoBatch, visual_bd: Tensor, title_bd: Tensor) -> tuple[Tensor | None, Reports]:
         mode = self.config.retrieval.mode
@@ -155,10 +189,19 @@ class TrainingModule(LightningModule):
             self.augment(batch.frames_btchw, generator(self.config.seed, self.current, purpose)) for purpose in purposes
         ]
         frames = views[0] if len(views) == 1 else torch.cat(views)
-        return list(self.model.encode_video(frames).float().chunk(len(views)))
+        vectors = encode_in_parts(self.model.visual, self.model.encode_video, [frames], self._samples_at_once)
+        return list(vectors.float().chunk(len(views)))
 
     def _encode_text(self, batch: Batch) -> Tensor:
-        return self.model.encode_text(batch.tokens).float()
+        def encode(ids_bl: Tensor, mask_bl: Tensor) -> Tensor:
+            return self.model.encode_text(Tokens(ids_bl=ids_bl, mask_bl=mask_bl))
+
+        held = [batch.tokens.ids_bl, batch.tokens.mask_bl]
+        return encode_in_parts(self.model.text, encode, held, self._samples_at_once).float()
+
+    @property
+    def _samples_at_once(self) -> int:
+        return self.config.trainer.micro_batch
 
     def _contrast(self, visual_bd: Tensor, text_bd: Tensor, batch: Batch, ignored: Tensor | None) -> Tensor:
         positives = None
@@ -183,3 +226,9 @@ def _text_groups(batch: Batch) -> Tensor:
 
 def _zero(like: Tensor) -> Tensor:
     return like.new_zeros(())
+
+
+def _average_of(model: DualEncoder, decay: float) -> AveragedModel:
+    """A copy of the weights that follows them; the first update takes them as they are."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,12 @@ import torch
 from painted_corpus import write_corpus
 
 import ophclip
+from ingest.records import Level
+from ingest.shards import ShardReader
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
+from ophclip.progress import Progress
+from ophclip.training.callbacks import MEASURED
 from ophclip.training.fit import TrainResult, train
 
 SMALL = (
@@ -51,7 +58,7 @@ def _config(corpus: Path, out: Path, *more: str) -> TrainConfig:
 
 def _rows(result: TrainResult) -> list[dict[str, str]]:
     with result.metrics.open() as stream:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+        return [{name: value for name, value in row.items() if name not in MEASURED} for row in csv.DictReader(stream)]
 
 
 def _weights(result: TrainResult) -> dict[str, torch.Tensor]:
@@ -85,6 +92,7 @@ def test_a_run_repeats_whatever_the_loader_and_leaves_its_surroundings_alone(cor
         "config.yaml",
         "metrics.csv",
         "run.json",
+        "tensorboard",
     }
 
 
@@ -164,3 +172,76 @@ def test_pictures_and_texts_of_a_painted_world_find_each_other(corpus: Path, tmp
         seen = model.encode_frames(preprocess(pictures), normalise=True)
         said = model.encode_text(tokenizer([f"{name} surgery" for name in COLOURS]), normalise=True)
     assert int(((said @ seen.T).argmax(dim=1) == torch.arange(len(COLOURS))).sum()) >= 5
+
+
+def test_parts_of_a_batch_train_as_the_whole_batch_does(corpus: Path, tmp_path: Path) -> None:
+    whole = train(_config(corpus, tmp_path / "whole", "trainer.steps=3"))
+    parts = train(_config(corpus, tmp_path / "parts", "trainer.steps=3", "trainer.micro_batch=4"))
+    for left, right in zip(_rows(whole), _rows(parts), strict=True):
+        assert float(left["loss"]) == pytest.approx(float(right["loss"]), abs=2e-4)
+        assert float(left["gradient_norm"]) == pytest.approx(float(right["gradient_norm"]), rel=2e-3)
+
+
+def test_the_average_of_the_weights_is_exported_and_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
+    options = ("trainer.steps=4", "trainer.checkpoint_every=2", "optim.ema_decay=0.5", "retrieval.mode=none")
+    whole = train(_config(corpus, tmp_path / "whole", *options))
+    stopped = _config(corpus, tmp_path / "stopped", *options)
+    with pytest.raises(RuntimeError, match="the power went"):
+        train(stopped, _power_cut_after(3))
+    _same(whole, train(stopped))
+    plain = train(_config(corpus, tmp_path / "plain", *options[:2], "retrieval.mode=none"))
+    assert [row["loss"] for row in _rows(plain)] == [row["loss"] for row in _rows(whole)]
+    assert not torch.equal(_weights(plain)["log_logit_scale"], _weights(whole)["log_logit_scale"])
+
+
+def _power_cut_after(step: int) -> Progress:
+    def report(done: int, _total: int, _message: str) -> None:
+        if done == step:
+            raise RuntimeError("the power went")
+
+    return report
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_samples(corpus: Path, tmp_path: Path) -> None:
+    config = _config(corpus, tmp_path, "optim.learning_rate=1e30", "optim.clip_gradient_norm=0", "retrieval.mode=none")
+    with pytest.raises(
+        ValueError, match=r"^the loss of step \d+ \((clip|video) level\) is not finite: its sample keys"
+    ):
+        train(config)
+    record = json.loads((tmp_path / "nonfinite.json").read_text())
+    assert record["keys"]
+    reader = ShardReader(corpus)
+    assert set(record["keys"]) <= {entry.key for level in Level for entry in reader.entries(level)}
+
+
+def test_tensorboard_gets_every_figure_of_the_table(corpus: Path, tmp_path: Path) -> None:
+    result = train(_config(corpus, tmp_path, "trainer.steps=3"))
+    with result.metrics.open() as stream:
+        rows = list(csv.DictReader(stream))
+    written = _events(tmp_path / "tensorboard")
+    for row in rows:
+        for name in ("loss", "gradient_norm", "samples_per_second", "logit_scale"):
+            assert written[f"{row['level']}/{name}", int(row["step"])] == pytest.approx(float(row[name]), rel=1e-6)
+
+
+def _events(folder: Path) -> dict[tuple[str, int], float]:
+    """Scalars of the event files: records of length, checksum, protocol buffer, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in folder.glob("events.*"):
+        data, place = path.read_bytes(), 0
+        while place < len(data):
+            (length,) = struct.unpack_from("<Q", data, place)
+            event = Event.FromString(data[place + 12 : place + 12 + length])
+            found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+            place += length + 16
+    return found
+
+
+@pytest.mark.parametrize("logger", ["wandb", "mlflow"])
+def test_a_logger_that_is_not_installed_is_named(corpus: Path, tmp_path: Path, logger: str) -> None:
+    if find_spec(logger) is not None:
+        pytest.skip(f"{logger} is installed here, so its absence cannot be tested")
+    with pytest.raises(ValueError, match=rf"^trainer.loggers: {logger} is not installed; pip install {logger}"):
+        train(_config(corpus, tmp_path, f"trainer.loggers=[{logger}]"))
