@@ -311,6 +311,28 @@ class TrainerConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class ValidationConfig:
+    """Zero-shot recognition on held-out videos while training goes on; nothing is chosen by it."""
+
+    dataset: str = ""
+    """`cataract101`, `ophnet`, `phase-table` or `presence-table`, as for `ophclip zeroshot`; empty: none."""
+    root: str = ""
+    """Folder of the dataset, or the table."""
+    split: str = ""
+    """The part of a phase dataset to take, such as `val`; empty takes all of it."""
+    prompts: str = ""
+    """Prompts file or shipped set; empty takes the dataset's own."""
+    every: int = 1000
+    """Steps between validations; the last step is always validated."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError("validation.every: must be at least 1")
+        if bool(self.dataset) != bool(self.root):
+            raise ValueError("validation: dataset and root belong together; give both or neither")
+
+
+@dataclass(kw_only=True, slots=True)
 class TrainConfig:
     """Everything that `python -m ophclip.train` takes."""
 
@@ -324,6 +346,7 @@ class TrainConfig:
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         if (

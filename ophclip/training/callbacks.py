@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ COLUMNS = (
     "retrieval_precision",
     "bank_age_steps",
     "bank_overlap",
+    "accuracy",
+    "f1",
+    "mean_average_precision",
     "gradient_norm",
     "logit_scale",
     "learning_rate",
@@ -116,12 +119,16 @@ class Recorder(Callback):
             self.losses[level] = means["loss"]
             rows.append({"step": done, "level": level, **means, **rates})
         self._pending.clear()
-        _append_rows(self._path, rows)
         for row in rows:
-            figures = {f"{row['level']}/{name}": value for name, value in row.items() if name not in ("step", "level")}
-            for logger in trainer.loggers:
-                logger.log_metrics(figures, step=done)
+            self.write_row(trainer, row)
         self._last = ", ".join(f"{level} loss {loss:.3f}" for level, loss in sorted(self.losses.items()))
+
+    def write_row(self, trainer: Trainer, row: Mapping[str, Any]) -> None:
+        """Append a row to the table and hand it to the loggers; it has a step, a level, and columns of the table."""
+        _append_rows(self._path, [row])
+        figures = {f"{row['level']}/{name}": value for name, value in row.items() if name not in ("step", "level")}
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=row["step"])
 
 
 class _Pace:
@@ -204,7 +211,7 @@ class Checkpointing(Callback):
 def read_losses(path: Path) -> dict[str, float]:
     """The last loss of each level in `metrics.csv`."""
     with path.open(encoding="utf-8", newline="") as stream:
-        return {row["level"]: float(row["loss"]) for row in csv.DictReader(stream)}
+        return {row["level"]: float(row["loss"]) for row in csv.DictReader(stream) if row["loss"]}
 
 
 def _ours(module: LightningModule) -> TrainingModule:
@@ -226,7 +233,7 @@ def _means(reports: list[dict[str, float]]) -> dict[str, float]:
     return means
 
 
-def _append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+def _append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with path.open("a", encoding="utf-8", newline="") as stream:
         csv.DictWriter(stream, COLUMNS, restval="").writerows(rows)
 

@@ -31,6 +31,7 @@ from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.loggers import build_loggers
 from ophclip.training.module import NonFiniteLossError, TrainingModule
 from ophclip.training.run_folder import RunFolder
+from ophclip.training.validation import build_validation
 
 TERMINATED = 128 + 15
 NOT_FINITE_NAME = "nonfinite.json"
@@ -81,8 +82,10 @@ def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: 
     resumed = newest_checkpoint(folder.checkpoints)
     corpus, module = _build(config, resumed)
     recorder = Recorder(folder.metrics, resumed, progress)
+    validation = build_validation(config.validation, config.model, recorder)
     if corpus.start_step < config.trainer.steps:
-        callbacks: list[Callback] = [recorder, Checkpointing(folder.checkpoints, resumed, recorder)]
+        checkpointing = Checkpointing(folder.checkpoints, resumed, recorder)
+        callbacks: list[Callback] = [recorder, *([validation] if validation else []), checkpointing]
         trainer = _trainer(config, accelerator, corpus.start_step, callbacks)
         try:
             trainer.fit(module, datamodule=corpus)

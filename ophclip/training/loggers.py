@@ -27,4 +27,6 @@ def _build(kind: MetricsLogger, out: Path) -> Logger:
         raise ValueError(f"trainer.loggers: {kind.value} is not installed; pip install {kind.value}, or leave it out")
     if kind is MetricsLogger.WANDB:
         return WandbLogger(project="ophclip", name=out.name, save_dir=out, offline=True)
-    return MLFlowLogger(experiment_name="ophclip", run_name=out.name, tracking_uri=f"sqlite:///{out.absolute() / 'mlflow.db'}")
+    return MLFlowLogger(
+        experiment_name="ophclip", run_name=out.name, tracking_uri=f"sqlite:///{out.absolute() / 'mlflow.db'}"
+    )

@@ -24,6 +24,12 @@ MAY_CHANGE = frozenset(
         "trainer.threads",
         "trainer.log_every",
         "trainer.checkpoint_every",
+        "trainer.loggers",
+        "validation.dataset",
+        "validation.root",
+        "validation.split",
+        "validation.prompts",
+        "validation.every",
     }
 )
 """Options that say where and how a run is done, not what is trained: a run may be continued with other ones."""

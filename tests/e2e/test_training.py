@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filming import film, steady
 from painted_corpus import write_corpus
 
 import ophclip
@@ -245,3 +246,32 @@ def test_a_logger_that_is_not_installed_is_named(corpus: Path, tmp_path: Path, l
         pytest.skip(f"{logger} is installed here, so its absence cannot be tested")
     with pytest.raises(ValueError, match=rf"^trainer.loggers: {logger} is not installed; pip install {logger}"):
         train(_config(corpus, tmp_path, f"trainer.loggers=[{logger}]"))
+
+
+def test_validation_is_beside_the_training_and_changes_nothing_of_it(corpus: Path, tmp_path: Path) -> None:
+    film(tmp_path / "held_out.mp4", steady(8.0, fps=5.0))
+    spans = (
+        "video,start_seconds,end_seconds,label",
+        "held_out.mp4,0,4,black surgery",
+        "held_out.mp4,4,8,white surgery",
+    )
+    (tmp_path / "labels.csv").write_text("\n".join(spans))
+    (tmp_path / "prompts.txt").write_text("black surgery\nwhite surgery\n")
+    options = ("trainer.steps=5", "retrieval.mode=none", "optim.ema_decay=0.5")
+    plain = train(_config(corpus, tmp_path / "plain", *options))
+    asked = [
+        "validation.dataset=phase-table",
+        f"validation.root={tmp_path / 'labels.csv'}",
+        f"validation.prompts={tmp_path / 'prompts.txt'}",
+        "validation.every=2",
+    ]
+    watched = train(_config(corpus, tmp_path / "watched", *options, *asked))
+    rows = _rows(watched)
+    scored = [row for row in rows if row["level"] == "validation"]
+    assert [row["step"] for row in scored] == ["2", "4", "5"]
+    assert all(0 <= float(row["f1"]) <= 1 and 0 <= float(row["accuracy"]) <= 1 for row in scored)
+    assert [row for row in rows if row["level"] != "validation"] == _rows(plain)
+    for (name, left), (_, right) in zip(_weights(plain).items(), _weights(watched).items(), strict=True):
+        assert torch.equal(left, right), name
+    with pytest.raises(ValueError, match=r"^validation.dataset: 'cholec' given, expected one of cataract101, "):
+        train(_config(corpus, tmp_path / "c", *options, "validation.dataset=cholec", "validation.root=x"))
