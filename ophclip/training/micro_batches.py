@@ -26,7 +26,7 @@ def encode_in_parts(
     """
     if samples == 0 or len(inputs[0]) <= samples:
         return encode(*inputs)
-    parts = zip(*(tensor.split(samples) for tensor in inputs), strict=True)
+    parts = zip(*(torch.split(tensor, samples) for tensor in inputs), strict=True)
     if not torch.is_grad_enabled():
         return torch.cat([encode(*part) for part in parts])
     kept = partial(_contexts, network)

@@ -8,7 +8,7 @@ Legend of shapes: b samples, u silent videos, t frames, d width.
 # ruff: noqa: ARG002 -- Lightning names the arguments of its hooks
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from lightning import LightningModule
@@ -73,8 +73,10 @@ class TrainingModule(LightningModule):
     @property
     def exported(self) -> DualEncoder:
         """The weights that are validated and exported: their running average where one is kept."""
-        averaged: DualEncoder = self.model if self._average is None else self._average.module
-        return averaged
+        if self._average is None:
+            return self.model
+        averaged: Any = self._average.module
+        return cast(DualEncoder, averaged)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the clock, the rate and torch's own chance (dropout) for this step."""
@@ -230,5 +232,6 @@ def _zero(like: Tensor) -> Tensor:
 
 def _average_of(model: DualEncoder, decay: float) -> AveragedModel:
     """A copy of the weights that follows them; the first update takes them as they are."""
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    follow: Any = get_ema_multi_avg_fn  # torch leaves it untyped
+    average = AveragedModel(model, multi_avg_fn=follow(decay), use_buffers=True)
     return average.requires_grad_(False)
