@@ -28,6 +28,7 @@ COLUMNS = (
     "retrieval",
     "own_title",
     "retrieved_share",
+    "minimal_pair_accuracy",
     "logit_scale",
     "learning_rate",
     "seconds",
