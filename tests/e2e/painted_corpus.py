@@ -20,7 +20,7 @@ COLOURS = {
 
 
 def write_corpus(
-    root: Path, narrated: int = 6, silent: int = 6, clips_per_video: int = 4, seed: int = 0, shown: str = "is shown"
+    root: Path, *, narrated: int = 6, silent: int = 6, clips_per_video: int = 4, seed: int = 0, shown: str = "is shown"
 ) -> Path:
     """Videos of one colour each; narrations and titles say which. Silent video `untitled` has no title."""
     random = np.random.default_rng(seed)

@@ -18,7 +18,6 @@ from painted_corpus import write_corpus
 import ophclip
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
-from ophclip.objectives import RetrievalMode
 from ophclip.training.fit import TrainResult, train
 
 SMALL = (
@@ -128,16 +127,6 @@ def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
             assert torch.equal(left, right), (mode, name)
 
 
-def test_a_corpus_without_silent_videos_trains_alike_in_every_mode(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus", silent=0)
-    options = ("trainer.steps=1", "data.levels={clip: 0, video: 1}", "retrieval.warmup_steps=0")
-    losses = set()
-    for mode in RetrievalMode:
-        result = train(_config(corpus, tmp_path / str(mode), *options, f"retrieval.mode={mode}"))
-        losses.update(row["loss"] for row in _rows(result))
-    assert len(losses) == 1
-
-
 class _PowerCutError(Exception):
     """Ends a run between two steps, as nothing orderly does."""
 
@@ -164,10 +153,8 @@ def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, 
     _same(whole, train(_config(corpus, tmp_path / "parts", *chosen)))
     video = [row for row in _rows(whole) if row["level"] == "video"]
     assert all(row["retrieval"] and row["retrieved_share"] == "1.0" for row in video)
-    with_counterparts = "loss.minimal_pairs=1" in chosen
-    assert all(
-        bool(row["minimal_pair_accuracy"]) == (with_counterparts and row["level"] == "clip") for row in _rows(whole)
-    )
+    contradicted = {row["level"] for row in _rows(whole) if row["minimal_pair_accuracy"]}
+    assert contradicted == ({"clip"} if "loss.minimal_pairs=1" in chosen else set())
 
 
 def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:

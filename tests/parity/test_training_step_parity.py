@@ -15,6 +15,7 @@ from ophclip.composing import compose
 from ophclip.config import TrainConfig
 from ophclip.data.batch import ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
+from ophclip.objectives import RetrievalMode
 from ophclip.training.chance import generator
 from ophclip.training.export import new_model
 from ophclip.training.module import StepResult, TrainingModule
@@ -22,7 +23,8 @@ from ophclip.training.module import StepResult, TrainingModule
 TITLES = ("red surgery", "blue surgery", "red surgery", "green surgery")
 
 
-def _corpus(root: Path) -> Path:
+def _corpus(root: Path, videos: int = 8) -> Path:
+    """Four narrated videos, then silent ones with the same titles."""
     chance = torch.Generator().manual_seed(0)
     pictures = [
         tuple(
@@ -31,7 +33,7 @@ def _corpus(root: Path) -> Path:
         for _ in range(8)
     ]
     with ShardWriter(root) as writer:
-        for number, jpegs in enumerate(pictures):
+        for number, jpegs in enumerate(pictures[:videos]):
             narrated = number < 4
             name = f"{'narrated' if narrated else 'silent'}{number % 4}"
             for level in (Level.CLIP, Level.VIDEO) if narrated else (Level.VIDEO,):
@@ -216,6 +218,14 @@ def test_video_step_with_fusion_begins_as_the_contrast_and_opens(tmp_path: Path)
     pairs, scale = _same_titles(batch.texts, batch.texts), module.model.logit_scale
     expected = _loop_loss(visual, title, scale, pairs) + _loop_loss(torch.stack(fused), title, scale, pairs)
     torch.testing.assert_close(opened.loss, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_silent_videos_every_mode_is_the_contrast_alone(tmp_path: Path) -> None:
+    _corpus(tmp_path / "narrated", videos=4)
+    for mode in RetrievalMode:
+        module = _module(tmp_path / str(mode), f"retrieval.mode={mode}", f"data.root={tmp_path / 'narrated'}")
+        _, result = _all_narrated(module, 5)
+        assert result.loss.detach().equal(result.reports["contrastive"])
 
 
 def test_video_step_with_both_is_live_and_pairs(tmp_path: Path) -> None:
