@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from ingest.options import Option
+from ophclip.objectives import LossConfig, RetrievalConfig, SelfSupervision
 
 
 class TowerKind(Option):
@@ -25,21 +26,6 @@ class TextPooling(Option):
 
     MEAN = "mean"
     CLS = "cls"
-
-
-class SelfSupervision(Option):
-    """Loss between two augmented views of a clip."""
-
-    SIMSIAM = "simsiam"
-    NONE = "none"
-
-
-class RetrievalMode(Option):
-    """How silent videos enter training (docs/method.md)."""
-
-    LIVE = "live"
-    SILENT_PAIRS = "silent_pairs"
-    NONE = "none"
 
 
 class Precision(Option):
@@ -175,7 +161,7 @@ class ModelConfig:
     visual: VisualConfig = field(default_factory=VisualConfig)
     text: TextConfig = field(default_factory=TextConfig)
     initial_temperature: float = 0.07
-    """Initial softmax temperature; learned, clamped so that the scale stays below 100."""
+    """Initial softmax temperature; learned, clamped so that the scale stays below 100. SigLIP begins at 0.1."""
     learned_temperature: bool = True
     """Whether the temperature is learned; the ancestors fix it at 0.1."""
 
@@ -198,56 +184,6 @@ class AugmentConfig:
     grey_probability: float = 0.2
     blur_probability: float = 0.5
     flip_probability: float = 0.5
-
-
-@dataclass(kw_only=True, slots=True)
-class LossConfig:
-    """What is optimised at the two levels."""
-
-    self_supervision: SelfSupervision = SelfSupervision.SIMSIAM
-    """Between two views of each clip. Default: SimSiam (paper section 3.2)."""
-    self_supervision_weight: float = 1.0
-    """Weight of that loss at clip level (`w_ssl`)."""
-    mask_same_video: bool = True
-    """Leave clips of one video out of each other's negatives."""
-    share_equal_texts: bool = True
-    """Texts of a batch that are the same words are positives of each other's pictures instead of negatives."""
-
-    def __post_init__(self) -> None:
-        if self.self_supervision_weight < 0:
-            raise ValueError("loss.self_supervision_weight: must not be negative; 0 leaves the loss out")
-
-
-@dataclass(kw_only=True, slots=True)
-class RetrievalConfig:
-    """Silent videos as an auxiliary signal at video level (paper section 3.3)."""
-
-    mode: RetrievalMode = RetrievalMode.LIVE
-    """`live` loads and encodes what was retrieved; `silent_pairs` is the control that just trains on silent titles."""
-    top_k: int = 4
-    """How many silent videos are retrieved for a narrated title."""
-    min_score: float = 0.8
-    """Hits with a lower title cosine are dropped, so that an empty, vague or foreign bank adds nothing."""
-    visual_weight: float = 10.0
-    """Weight of visual agreement beside the title score when one of the top K is drawn."""
-    own_title: bool = True
-    """Also pair a retrieved silent video with its own title."""
-    weight: float = 1.0
-    """Weight of the retrieval loss (`w_ra`)."""
-    warmup_steps: int = 0
-    """Steps before retrieval begins; it never begins before the first full refresh of the bank."""
-    refresh_every: int = 500
-    """Steps between full re-encodings of the bank."""
-    momentum: float = 0.0
-    """Share of the old vector that stays when a step writes a row back; 0 replaces it."""
-
-    def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise ValueError("retrieval.top_k: must be at least 1; retrieval.mode=none turns retrieval off")
-        if self.refresh_every < 1 or self.warmup_steps < 0:
-            raise ValueError("retrieval.refresh_every must be at least 1 and retrieval.warmup_steps not negative")
-        if not 0 <= self.momentum < 1:
-            raise ValueError("retrieval.momentum: must lie in 0 (replace) up to, not including, 1")
 
 
 @dataclass(kw_only=True, slots=True)

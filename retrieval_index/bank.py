@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,20 +25,36 @@ class Retrieved:
 
     ids: tuple[tuple[str, ...], ...]
     scores_qk: NDArray[np.float32]
-    """Cosines of titles."""
+    """Cosines of query titles and keys."""
     visual_qkd: NDArray[np.float16]
     """Visual vectors of what was retrieved, of length one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BankVectors:
+    """Rows of the bank [n, d], each of length one: what a search compares with, and the two vectors of each video."""
+
+    key_nd: NDArray[np.float16]
+    title_nd: NDArray[np.float16]
+    visual_nd: NDArray[np.float16]
 
 
 class KnowledgeBank:
     """Two unit vectors a silent video, float16, and the step at which each row was last computed.
 
     A new bank is empty of vectors and finds nothing; `refresh` with all rows fills it, `replace` writes rows back.
-    Title search is exact.
+    Search is exact. The key of a video is its title vector, its visual vector, or the mean of the two.
     """
 
-    def __init__(self, dim: int, ids: Sequence[str], attributes: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """A bank for the videos `ids`, with what else is known of them in `attributes`.
+    def __init__(
+        self,
+        dim: int,
+        ids: Sequence[str],
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        key: Literal["title", "visual", "mean"] = "title",
+    ) -> None:
+        """A bank for the videos `ids`, searched by `key`, with what else is known of them in `attributes`.
 
         Raises:
             ValueError: ids that repeat, attributes of an unknown id, or a width below one.
@@ -48,7 +64,8 @@ class KnowledgeBank:
         unknown = sorted(set(attributes or {}) - set(ids))
         if unknown:
             raise ValueError(f"attributes: {unknown[0]!r} is not a video of the bank")
-        self._titles = VectorIndex(dim)
+        self._index = VectorIndex(dim)
+        self._key = key
         self._row_of = {video_id: row for row, video_id in enumerate(ids)}
         self._title_nd = np.zeros((len(ids), dim), np.float16)
         self._visual_nd = np.zeros((len(ids), dim), np.float16)
@@ -81,7 +98,7 @@ class KnowledgeBank:
             ValueError: a wrong shape or values that are not finite.
         """
         self._write(np.arange(len(self)), title_nd, visual_nd, step)
-        self._titles = VectorIndex(self._titles.dim, self.ids, self._title_nd)
+        self._index = VectorIndex(self._index.dim, self.ids, self._keys())
         self._refreshed_at = step
 
     def replace(
@@ -102,18 +119,23 @@ class KnowledgeBank:
         title = momentum * kept_title + (1 - momentum) * _unit(title_nd)
         visual = momentum * kept_visual + (1 - momentum) * _unit(visual_nd)
         self._write(rows, title, visual, step)
-        self._titles.update(ids, self._title_nd[rows])
+        self._index.update(ids, self._keys(rows))
 
     def search(self, title_qd: NDArray[Any], k: int) -> Retrieved:
-        """The `k` silent videos whose titles are nearest to each query title [q, d] by cosine.
+        """The `k` silent videos whose keys are nearest to each query title [q, d] by cosine.
 
         Raises:
             ValueError: a wrong shape, k below one, or values that are not finite.
         """
-        found = self._titles.search(_unit(title_qd), k)
+        found = self._index.search(_unit(title_qd), k)
         rows = np.array([[self._row_of[video_id] for video_id in ids] for ids in found.ids], np.int64)
         visual = self._visual_nd[rows.reshape(len(found.ids), -1)]
         return Retrieved(ids=found.ids, scores_qk=found.scores_qk, visual_qkd=visual)
+
+    def vectors(self, ids: Sequence[str]) -> BankVectors:
+        """The rows of `ids`, in their order. Raises KeyError for an id that is not there."""
+        rows = np.array([self._row_of[video_id] for video_id in ids], np.int64)
+        return BankVectors(key_nd=self._keys(rows), title_nd=self._title_nd[rows], visual_nd=self._visual_nd[rows])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that training changes, as plain tensors (no ids: they belong to the corpus)."""
@@ -138,10 +160,18 @@ class KnowledgeBank:
         self._computed_at_n = state["computed_at_n"].numpy().copy()
         self._refreshed_at = int(state["refreshed_at"])
         filled = self._refreshed_at != NEVER
-        self._titles = VectorIndex(self._titles.dim, *((self.ids, self._title_nd) if filled else ()))
+        self._index = VectorIndex(self._index.dim, *((self.ids, self._keys()) if filled else ()))
+
+    def _keys(self, rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float16]:
+        if self._key == "title":
+            return self._title_nd[rows]
+        if self._key == "visual":
+            return self._visual_nd[rows]
+        mean = self._title_nd[rows].astype(np.float32) + self._visual_nd[rows]
+        return _unit(mean).astype(np.float16)
 
     def _write(self, rows: NDArray[np.int64], title_nd: NDArray[Any], visual_nd: NDArray[Any], step: int) -> None:
-        expected = (len(rows), self._titles.dim)
+        expected = (len(rows), self._index.dim)
         for name, vectors in (("title", title_nd), ("visual", visual_nd)):
             if vectors.shape != expected or not np.isfinite(vectors).all():
                 raise ValueError(f"bank: expected finite {name} vectors {list(expected)}, found {list(vectors.shape)}")

@@ -108,10 +108,11 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loade
         raise ValueError(
             f"{folder / WEIGHTS_NAME}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {_REMEDY}"
         )
+    tensors = read_tensors(folder / WEIGHTS_NAME)
     with torch.random.fork_rng(devices=[]):
-        model = build_model(config, pretrained=False)
+        model = build_model(config, pretrained=False, sigmoid="logit_bias" in tensors)
     try:
-        model.load_state_dict(read_tensors(folder / WEIGHTS_NAME), strict=True)
+        model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise ValueError(
             f"{folder / CONFIG_NAME}: describes another model than the weights beside it; {_REMEDY}"

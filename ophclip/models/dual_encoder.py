@@ -16,24 +16,37 @@ from ophclip.data.batch import Tokens
 from ophclip.models.towers import Tower, build_text_tower, build_visual_tower
 
 MAX_LOGIT_SCALE = 100.0
+SIGMOID_SCALE, SIGMOID_BIAS = 10.0, -10.0
+"""Where a sigmoid begins: most pairs of a batch do not belong together (Zhai et al. 2023, section 3.2)."""
 
 
 class DualEncoder(nn.Module):
-    """A visual and a text tower with a learned temperature (OphCLIP, arXiv 2411.15421, section 3)."""
+    """A visual and a text tower with a learned temperature (OphCLIP, arXiv 2411.15421, section 3).
+
+    One that is trained by a sigmoid for each pair has a learned `logit_bias` too, and begins at a scale of its own.
+    """
 
     def __init__(
-        self, visual: Tower, text: Tower, *, embed_dim: int, initial_temperature: float, learned_temperature: bool
+        self,
+        visual: Tower,
+        text: Tower,
+        *,
+        embed_dim: int,
+        initial_temperature: float,
+        learned_temperature: bool,
+        sigmoid: bool = False,
     ) -> None:
         super().__init__()
         self.visual = visual
         self.text = text
         self.embed_dim = embed_dim
-        scale = torch.tensor(math.log(1.0 / initial_temperature))
+        scale = torch.tensor(math.log(SIGMOID_SCALE if sigmoid else 1.0 / initial_temperature))
         self.log_logit_scale = nn.Parameter(scale, requires_grad=learned_temperature)
+        self.logit_bias = nn.Parameter(torch.tensor(SIGMOID_BIAS)) if sigmoid else None
 
     @property
     def logit_scale(self) -> Tensor:
-        """The factor of cosines before the softmax (one over the temperature), at most 100."""
+        """The factor of cosines (one over the temperature), at most 100."""
         return self.log_logit_scale.clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
 
     def clamp_logit_scale_(self) -> None:
@@ -72,8 +85,10 @@ class DualEncoder(nn.Module):
         return video_bd, self.encode_text(tokens, normalise=True), self.logit_scale
 
 
-def build_model(config: ModelConfig, *, pretrained: bool = True) -> DualEncoder:
+def build_model(config: ModelConfig, *, pretrained: bool = True, sigmoid: bool = False) -> DualEncoder:
     """Build both towers on the CPU and load the weights that `config` names; `pretrained=False` reads no weights.
+
+    `sigmoid` makes the model that `loss.contrastive=siglip` trains, which has a bias beside its scale.
 
     Raises:
         ValueError: one line that names the option or file that is wrong.
@@ -84,4 +99,5 @@ def build_model(config: ModelConfig, *, pretrained: bool = True) -> DualEncoder:
         embed_dim=config.embed_dim,
         initial_temperature=config.initial_temperature,
         learned_temperature=config.learned_temperature,
+        sigmoid=sigmoid,
     )

@@ -30,6 +30,7 @@ COLUMNS = (
     "retrieval",
     "own_title",
     "retrieved_share",
+    "minimal_pair_accuracy",
     "retrieval_similarity",
     "retrieval_precision",
     "bank_age_steps",

@@ -12,6 +12,7 @@ from ophclip.composing import typed
 from ophclip.config import TrainConfig
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.objectives import Contrastive
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
@@ -21,7 +22,12 @@ def initial_model(config: TrainConfig) -> DualEncoder:
     """The dual encoder as training begins with it: loaded towers, new projections drawn from the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
-        return build_model(config.model)
+        return new_model(config)
+
+
+def new_model(config: TrainConfig, *, pretrained: bool = True) -> DualEncoder:
+    """The dual encoder that `config` trains, from loaded weights and torch's own chance."""
+    return build_model(config.model, pretrained=pretrained, sigmoid=config.loss.contrastive is Contrastive.SIGLIP)
 
 
 def export_bundle(run: Path, out: Path) -> Path:
@@ -35,7 +41,7 @@ def export_bundle(run: Path, out: Path) -> Path:
     checkpoint = newest_checkpoint(folder.checkpoints)
     if checkpoint is None:
         raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
-    model = build_model(config.model, pretrained=False)
+    model = new_model(config, pretrained=False)
     prefix = "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
     model.load_state_dict(tensors, strict=True)

@@ -23,11 +23,11 @@ from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
 from ophclip.data.module import CorpusDataModule, open_corpus
 from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import build_model
 from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Recorder, read_losses
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
+from ophclip.training.export import new_model
 from ophclip.training.loggers import build_loggers
 from ophclip.training.module import NonFiniteLossError, TrainingModule
 from ophclip.training.run_folder import RunFolder
@@ -107,7 +107,7 @@ def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: 
 def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataModule, TrainingModule]:
     torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
     corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0)
-    module = TrainingModule(build_model(config.model), corpus, config)
+    module = TrainingModule(new_model(config), corpus, config)
     if resumed is not None:
         module.load_state_dict(dict(resumed.module))
         module.silent.bank.load_state_dict(resumed.bank)

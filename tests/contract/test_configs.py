@@ -15,10 +15,10 @@ from ophclip.config import (
     IndexConfig,
     ModelConfig,
     Precision,
-    RetrievalMode,
     TrainConfig,
     ZeroShotConfig,
 )
+from ophclip.objectives import RetrievalMode
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))

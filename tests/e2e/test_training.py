@@ -125,10 +125,45 @@ def test_controls_train_too(corpus: Path, tmp_path: Path, mode: str) -> None:
 
 
 def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
-    gated = train(_config(corpus, tmp_path / "gated", "retrieval.min_score=2", "trainer.steps=3"))
-    plain = train(_config(corpus, tmp_path / "plain", "retrieval.mode=none", "trainer.steps=3"))
-    assert _rows(gated)[-1]["retrieved_share"] == "0.0"
-    assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
+    steps = "trainer.steps=3"
+    plain = train(_config(corpus, tmp_path / "plain", "retrieval.mode=none", steps))
+    for mode in ("live", "bank", "fuse"):
+        chosen = ("retrieval.min_score=2", f"retrieval.mode={mode}", steps)
+        gated = train(_config(corpus, tmp_path / mode, *chosen))
+        assert _rows(gated)[-1]["retrieved_share"] == "0.0"
+        assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
+        for (name, left), (_, right) in zip(_weights(gated).items(), _weights(plain).items(), strict=True):
+            assert torch.equal(left, right), (mode, name)
+
+
+class _PowerCutError(Exception):
+    """Ends a run between two steps, as nothing orderly does."""
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("retrieval.mode=bank", "loss.contrastive=siglip"),
+        ("retrieval.mode=fuse", "loss.self_supervision=simclr", "retrieval.key=mean"),
+        ("retrieval.mode=both", "retrieval.shuffled=true", "loss.minimal_pairs=1"),
+    ],
+    ids=["bank, SigLIP", "fuse, SimCLR", "both, minimal pairs"],
+)
+def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, ...]) -> None:
+    corpus = write_corpus(tmp_path / "corpus", shown="is injected")
+    whole = train(_config(corpus, tmp_path / "whole", *chosen))
+
+    def cut(done: int, _total: int, _told: str) -> None:
+        if done == 5:
+            raise _PowerCutError
+
+    with pytest.raises(_PowerCutError):
+        train(_config(corpus, tmp_path / "parts", *chosen), cut)
+    _same(whole, train(_config(corpus, tmp_path / "parts", *chosen)))
+    video = [row for row in _rows(whole) if row["level"] == "video"]
+    assert all(row["retrieval"] and row["retrieved_share"] == "1.0" for row in video)
+    contradicted = {row["level"] for row in _rows(whole) if row["minimal_pair_accuracy"]}
+    assert contradicted == ({"clip"} if "loss.minimal_pairs=1" in chosen else set())
 
 
 def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
