@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-WORDS = "the phaco handpiece removes a nucleus lens iris incision is made at limbus with".split()
+WORDS = (
+    *("the", "phaco", "handpiece", "removes", "a", "nucleus", "lens", "iris"),
+    *("incision", "is", "made", "at", "limbus", "with"),
+)
 
 
 def write_bert(folder: Path, hidden: int = 32, layers: int = 3) -> Path:
