@@ -12,6 +12,7 @@ from ophclip.composing import typed
 from ophclip.config import TrainConfig
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
@@ -39,7 +40,7 @@ def export_bundle(run: Path, out: Path) -> Path:
     prefix = "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
     model.load_state_dict(tensors, strict=True)
-    save_bundle(out, model, config.model, {"steps": checkpoint.step, "seed": config.seed})
+    save_bundle(out, model, config.model, run_card(config, folder, checkpoint.step), run_options(config))
     return out
 
 

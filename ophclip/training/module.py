@@ -100,7 +100,8 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the schedule is set step by step and has no state."""
-        return build_optimizer(self, self.config.optim, slower=self.model.text.loaded_parameters())
+        towers = (self.model.visual, self.model.text)
+        return build_optimizer(self, self.config.optim, self.model.text.loaded_parameters(), towers)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The optimiser's step, then the temperature pulled back into its bounds."""
