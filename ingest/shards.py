@@ -331,11 +331,15 @@ class ShardReader:
         frames_block = os.pread(descriptor, place.frames_bytes, place.frames_offset)
         return members_to_sample(frames_block, os.pread(descriptor, place.json_bytes, place.json_offset))
 
+    def facts(self, key: str) -> Mapping[str, Any]:
+        """All fields of one sample but its pictures, which are not read. Raises KeyError for an unknown key."""
+        place = self._places[key]
+        facts: dict[str, Any] = json.loads(os.pread(self._descriptor(place.shard), place.json_bytes, place.json_offset))
+        return facts
+
     def text(self, key: str) -> str:
         """The text of one sample, without reading its pictures. Raises KeyError for an unknown key."""
-        place = self._places[key]
-        facts = json.loads(os.pread(self._descriptor(place.shard), place.json_bytes, place.json_offset))
-        return str(facts["text"])
+        return str(self.facts(key)["text"])
 
     def verify(self) -> None:
         """Read every shard whole and compare checksums. Raises ValueError naming the first that differs."""

@@ -26,6 +26,16 @@ class TextPooling(Option):
 
     MEAN = "mean"
     CLS = "cls"
+    LAST_FOUR = "last_four"
+    """The mean over tokens and over the last four layers, as the ancestors (SurgVLP, PeskaVLP) do."""
+
+
+class FramePooling(Option):
+    """How the frames of a clip or video become one vector; untrained, all are the mean."""
+
+    MEAN = "mean"
+    ATTENTION = "attention"
+    TEMPORAL_TRANSFORMER = "temporal_transformer"
 
 
 class Precision(Option):
@@ -103,7 +113,7 @@ class VisualConfig:
     name: str = MISSING
     """Architecture name in that library."""
     weights: str = ""
-    """Local file or `package:DISTRIBUTION/path`; empty starts from random weights."""
+    """Local file or folder, hub name or `package:DISTRIBUTION/path`; empty starts from random weights."""
     image_size_px: int = 224
     """Side of the square picture that the tower sees."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -114,10 +124,16 @@ class VisualConfig:
     """How many leading blocks are left as loaded (the stem counts with the first)."""
     frozen_batch_norm: bool = False
     """Keep the loaded statistics of every batch norm also while training: steadier and faster with small batches."""
+    patch_dropout: float = 0.0
+    """Share of the patches that a transformer leaves out of each picture while training (Li et al. 2023): faster."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a third slower."""
 
     def __post_init__(self) -> None:
         if self.image_size_px < 1:
             raise ValueError("model.visual.image_size_px: must be at least 1")
+        if not 0 <= self.patch_dropout < 1:
+            raise ValueError("model.visual.patch_dropout: must lie in 0 (off) up to, not including, 1")
         if self.frozen_blocks < 0:
             raise ValueError("model.visual.frozen_blocks: must not be negative")
         if self.kind is TowerKind.HF:
@@ -131,15 +147,17 @@ class TextConfig:
     kind: TowerKind = TowerKind.OPEN_CLIP
     """`open_clip` (a named architecture's text half) or `hf` (a local Hugging Face folder)."""
     name: str = MISSING
-    """Architecture name, local folder, hub name already in the cache, or `package:DISTRIBUTION/path`."""
+    """Architecture name for `open_clip`; for `hf` a local folder, hub name or `package:DISTRIBUTION/path`."""
     weights: str = ""
-    """Weights file for `open_clip`; for `hf` the folder carries them: `pretrained` loads them, empty starts random."""
+    """As of the visual tower; for `hf` also `pretrained`, which takes those that lie in its folder."""
+    tokenizer: str = ""
+    """Folder or hub name of the tokenizer, for `open_clip` architectures that do not use CLIP's (SigLIP)."""
     context_length: int = 77
     """Most tokens of a text. Default: CLIP's 77."""
     frozen_blocks: int = 0
     """How many leading transformer blocks are left as loaded (embeddings count with the first)."""
     pooling: TextPooling = TextPooling.MEAN
-    """Of `hf` towers: the mean over tokens, or the first token's vector. Default: mean, as sentence encoders do."""
+    """Of `hf` towers: `mean` over tokens, the first token (`cls`), `last_four`. Default: as sentence encoders do."""
 
     def __post_init__(self) -> None:
         if self.context_length < 2:
@@ -160,10 +178,14 @@ class ModelConfig:
     """Width of the common space. Default: the ancestors' 768."""
     visual: VisualConfig = field(default_factory=VisualConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    pooling: FramePooling = FramePooling.MEAN
+    """Over the frames of a clip or video. Default: the paper's mean; `temporal_transformer` also sees their order."""
     initial_temperature: float = 0.07
     """Initial softmax temperature; learned, clamped so that the scale stays below 100. SigLIP begins at 0.1."""
     learned_temperature: bool = True
     """Whether the temperature is learned; the ancestors fix it at 0.1."""
+    download: bool = False
+    """Fetch hub names that are not in the Hugging Face cache. Without it nothing is ever fetched."""
 
     def __post_init__(self) -> None:
         if self.embed_dim < 1:
@@ -194,7 +216,10 @@ class OptimConfig:
     """Peak rate. Default: the ancestors' 5e-5."""
     text_learning_rate_factor: float = 1.0
     """Rate of the text tower's loaded layers against the peak."""
+    layer_decay: float = 1.0
+    """Each block of a tower learns at this factor of the rate of the one above it; 1 gives all the same rate."""
     weight_decay: float = 0.05
+    """Of matrices; norms, biases, positions, class tokens and the temperature do not decay."""
     warmup_steps: int = 100
     """Steps over which the rate rises from zero; half a cosine over the remaining `trainer.steps` follows."""
     clip_gradient_norm: float = 1.0
@@ -208,6 +233,8 @@ class OptimConfig:
             raise ValueError("optim.learning_rate: must be positive")
         if not 0 <= self.ema_decay < 1:
             raise ValueError("optim.ema_decay: must lie in 0 (no average) up to, not including, 1")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError("optim.layer_decay: must lie above 0 and up to 1 (all blocks alike)")
         if self.weight_decay < 0 or self.warmup_steps < 0 or self.clip_gradient_norm < 0:
             raise ValueError("optim: weight_decay, warmup_steps and clip_gradient_norm must not be negative")
 
@@ -300,7 +327,7 @@ class ZeroShotConfig:
     fps: float = 1.0
     """Frames per second of video that are scored, by timestamp. Default: `video_macro_v1`."""
     window_seconds: float = 0.0
-    """Each second is scored by the mean of frames within this window; 0 scores single frames."""
+    """Each second is scored by the frames within this window, pooled; 0 scores single frames."""
     smoothing_seconds: float = 0.0
     """Phases are also predicted from scores averaged over this much of the past, reported apart; 0 leaves it out."""
     threshold: PresenceThreshold = PresenceThreshold.MEAN_PROMPT
@@ -332,7 +359,7 @@ class IndexConfig:
     stride_seconds: float = 2.0
     """Distance between the starts of windows."""
     fps: float = 2.0
-    """Frames per second that are encoded; a window's vector is the mean of its frames'."""
+    """Frames per second that are encoded; a window's vector is pooled from its frames'."""
     batch_frames: int = 64
     """Frames encoded at once."""
     thumbnail_width_px: int = 256

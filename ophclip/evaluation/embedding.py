@@ -128,15 +128,10 @@ def unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(lengths, 1e-12))
 
 
-def window_means(vectors_td: Floats, fps: float, window_seconds: float) -> Floats:
-    """Each frame's vector as the mean over the frames within a window centred on it; 0 seconds leaves them alone."""
+def window_spans(frames: int, fps: float, window_seconds: float) -> list[tuple[int, int]]:
+    """For each frame the frames (first, stop) within a window centred on it; 0 seconds leave it alone."""
     reach = int(window_seconds * fps / 2)
-    if reach == 0:
-        return vectors_td
-    total = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0)])
-    first_t = np.maximum(np.arange(len(vectors_td)) - reach, 0)
-    last_t = np.minimum(np.arange(len(vectors_td)) + reach + 1, len(vectors_td))
-    return np.asarray((total[last_t] - total[first_t]) / (last_t - first_t)[:, None])
+    return [(max(place - reach, 0), min(place + reach + 1, frames)) for place in range(frames)]
 
 
 def _write_cache(path: Path, embedded: EmbeddedVideo) -> None:

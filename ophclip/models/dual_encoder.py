@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ophclip.config import ModelConfig
+from ophclip.config import ModelConfig, TowerKind
 from ophclip.data.batch import Tokens
+from ophclip.models.pooling import build_pooling
 from ophclip.models.towers import Tower, build_text_tower, build_visual_tower
 
 MAX_LOGIT_SCALE = 100.0
@@ -30,6 +31,7 @@ class DualEncoder(nn.Module):
         self,
         visual: Tower,
         text: Tower,
+        pooling: nn.Module,
         *,
         embed_dim: int,
         initial_temperature: float,
@@ -39,6 +41,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.visual = visual
         self.text = text
+        self.pooling = pooling
         self.embed_dim = embed_dim
         scale = torch.tensor(math.log(SIGMOID_SCALE if sigmoid else 1.0 / initial_temperature))
         self.log_logit_scale = nn.Parameter(scale, requires_grad=learned_temperature)
@@ -65,14 +68,19 @@ class DualEncoder(nn.Module):
         return F.normalize(vectors_bd, dim=-1) if normalise else vectors_bd
 
     def encode_video(self, frames_btchw: Tensor, *, normalise: bool = False) -> Tensor:
-        """Clips or videos [B, T, 3, S, S] -> [B, D]: the mean over frames of unit frame vectors.
-
-        Each frame vector is L2-normalised before the mean, so that the same vector comes out of single frames that
-        were encoded apart (an index, a window of a zero-shot run). The mean itself has unit length only if `normalise`.
-        """
+        """Clips or videos [B, T, 3, S, S] -> [B, D]: `pool` of unit frame vectors; of unit length if `normalise`."""
         vectors_nd = self.encode_frames(frames_btchw.flatten(0, 1), normalise=True)
-        means_bd = vectors_nd.view(*frames_btchw.shape[:2], -1).mean(dim=1)
-        return F.normalize(means_bd, dim=-1) if normalise else means_bd
+        pooled_bd = self.pool(vectors_nd.view(*frames_btchw.shape[:2], -1))
+        return F.normalize(pooled_bd, dim=-1) if normalise else pooled_bd
+
+    def pool(self, vectors_btd: Tensor) -> Tensor:
+        """Unit vectors of the frames of clips or videos [B, T, D], in their order -> [B, D].
+
+        Frames are L2-normalised before, so that the same vector comes out of single frames that were encoded apart (an
+        index, a window of a zero-shot run). What comes out has no unit length.
+        """
+        pooled_bd: Tensor = self.pooling(vectors_btd)
+        return pooled_bd
 
     def encode_text(self, tokens: Tokens, *, normalise: bool = False) -> Tensor:
         """Tokens [B, L] -> [B, D]. Padding is recognised by its id, as the towers do themselves."""
@@ -85,8 +93,16 @@ class DualEncoder(nn.Module):
         return video_bd, self.encode_text(tokens, normalise=True), self.logit_scale
 
 
+def hub_names(config: ModelConfig) -> list[str]:
+    """What `config` takes from elsewhere: those that are hub names can be fetched before the model is built."""
+    text = config.text
+    weights = [config.visual.weights, "" if text.weights == "pretrained" else text.weights]
+    named = [*weights, text.tokenizer, text.name if text.kind is TowerKind.HF else ""]
+    return [name for name in named if name]
+
+
 def build_model(config: ModelConfig, *, pretrained: bool = True, sigmoid: bool = False) -> DualEncoder:
-    """Build both towers on the CPU and load the weights that `config` names; `pretrained=False` reads no weights.
+    """Build towers and pooling on the CPU and load the weights that `config` names; `pretrained=False` reads none.
 
     `sigmoid` makes the model that `loss.contrastive=siglip` trains, which has a bias beside its scale.
 
@@ -96,6 +112,7 @@ def build_model(config: ModelConfig, *, pretrained: bool = True, sigmoid: bool =
     return DualEncoder(
         build_visual_tower(config.visual, config.embed_dim, pretrained=pretrained),
         build_text_tower(config.text, config.embed_dim, pretrained=pretrained),
+        build_pooling(config.pooling, config.embed_dim),
         embed_dim=config.embed_dim,
         initial_temperature=config.initial_temperature,
         learned_temperature=config.learned_temperature,

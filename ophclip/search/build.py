@@ -20,12 +20,12 @@ from ingest.shards import encode_jpeg
 from ophclip.config import IndexConfig
 from ophclip.evaluation.embedding import default_device, grid_seconds
 from ophclip.models.bundle import Loaded, load_bundle
-from ophclip.models.embed import embed_frames
+from ophclip.models.embed import embed_frames, pool_spans
 from ophclip.progress import Progress
 from ophclip.search.catalogue import FORMAT, Catalogue, VideoEntry, WindowEntry
 from ophclip.search.sources import SourceVideo, find_sources
 from ophclip.search.vectors import TABLES, made_vectors
-from ophclip.search.windows import Window, cut_windows, window_vectors
+from ophclip.search.windows import Window, cut_windows
 
 CATALOGUE_NAME = "catalogue.sqlite"
 _FRAMES_A_PASS = 256
@@ -142,9 +142,9 @@ def _add(
         catalogue.describe(entry, {_window_id(source, part): _narrations(source, part) for part in windows})
         return False
     vectors_td, thumbnails = _read_video(source.path, duration_seconds, windows, loaded, config)
-    whole = Window(start_seconds=0.0, end_seconds=duration_seconds, first=0, stop=len(vectors_td))
+    pooled_wd = pool_spans(loaded.model, vectors_td, [(0, len(vectors_td)), *(part.span for part in windows)])
     entries = [_window_entry(source, part, thumbnails[part.middle]) for part in windows]
-    catalogue.put(entry, window_vectors(vectors_td, [whole])[0], entries, window_vectors(vectors_td, windows))
+    catalogue.put(entry, pooled_wd[0], entries, pooled_wd[1:])
     return True
 
 

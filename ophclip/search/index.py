@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ophclip.evaluation.embedding import default_device, embed_video, unit
 from ophclip.models.bundle import Loaded, load_bundle
-from ophclip.models.embed import embed_frames
+from ophclip.models.embed import embed_frames, pool_spans
 from ophclip.search.build import CATALOGUE_NAME
 from ophclip.search.catalogue import Catalogue, Table
 from ophclip.search.hits import Found, Hit, best_of_each_video, merge_overlapping
@@ -99,7 +99,7 @@ class SearchIndex:
         Args:
             text: words; an instrument's name is looked up with its synonyms.
             image: a picture file, or uint8 RGB [H, W, 3].
-            video: a video file, searched by the mean of its frames.
+            video: a video file, searched by all of its frames pooled.
             vector: a vector [D] of the bundle's space, of any length.
             k: how many; fewer come back if there are no more.
             min_score: hits with a lower cosine are left out.
@@ -149,11 +149,14 @@ class SearchIndex:
 
     def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
         pixels_hwc = _picture(Path(image)) if isinstance(image, (Path, str)) else image
-        return np.asarray(embed_frames(self.loaded.model, self.loaded.preprocess, [pixels_hwc])[0])
+        return self._pooled(embed_frames(self.loaded.model, self.loaded.preprocess, [pixels_hwc]))
 
     def _of_video(self, video: Path | str) -> NDArray[Any]:
         fps = float(self._catalogue.about["fps"])
-        return np.asarray(embed_video(self.loaded, Path(video), fps=fps, batch_frames=64).vectors_td.mean(axis=0))
+        return self._pooled(embed_video(self.loaded, Path(video), fps=fps, batch_frames=64).vectors_td)
+
+    def _pooled(self, vectors_td: NDArray[np.float32]) -> NDArray[Any]:
+        return np.asarray(pool_spans(self.loaded.model, vectors_td, [(0, len(vectors_td))])[0])
 
     def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
         return vector

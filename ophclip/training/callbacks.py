@@ -209,10 +209,11 @@ class Checkpointing(Callback):
         )
 
 
-def read_losses(path: Path) -> dict[str, float]:
-    """The last loss of each level in `metrics.csv`."""
+def read_losses(path: Path, steps: int | None = None) -> dict[str, float]:
+    """The last loss of each level in `metrics.csv`, of the first `steps` if given."""
     with path.open(encoding="utf-8", newline="") as stream:
-        return {row["level"]: float(row["loss"]) for row in csv.DictReader(stream) if row["loss"]}
+        rows = [row for row in csv.DictReader(stream) if steps is None or int(row["step"]) <= steps]
+    return {row["level"]: float(row["loss"]) for row in rows if row["loss"]}
 
 
 def _ours(module: LightningModule) -> TrainingModule:

@@ -13,9 +13,12 @@ from ophclip.config import TrainConfig
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.objectives import Contrastive
+from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
+
+AVERAGE_PREFIX = "_average.module."
 
 
 def initial_model(config: TrainConfig) -> DualEncoder:
@@ -42,10 +45,12 @@ def export_bundle(run: Path, out: Path) -> Path:
     if checkpoint is None:
         raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
     model = new_model(config, pretrained=False)
-    prefix = "model."
+    # The running average, where one is kept, is what a finished run exports too.
+    averaged = any(name.startswith(AVERAGE_PREFIX) for name in checkpoint.module)
+    prefix = AVERAGE_PREFIX if averaged else "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
     model.load_state_dict(tensors, strict=True)
-    save_bundle(out, model, config.model, {"steps": checkpoint.step, "seed": config.seed})
+    save_bundle(out, model, config.model, run_card(config, folder, checkpoint.step), run_options(config))
     return out
 
 

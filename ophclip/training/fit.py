@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
+from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule, open_corpus
 from ophclip.models.bundle import save_bundle
+from ophclip.models.dual_encoder import hub_names
 from ophclip.progress import Progress
-from ophclip.training.callbacks import Checkpointing, Recorder, read_losses
+from ophclip.training.callbacks import Checkpointing, Recorder
+from ophclip.training.card import corpus_contents, run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.export import new_model
@@ -61,11 +64,13 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """
     folder = RunFolder(Path(config.out))
     accelerator = _accelerator(config.trainer.device)
-    fingerprint = open_corpus(config.data.root).fingerprint
-    folder.begin_or_continue(config, fingerprint)
+    corpus = open_corpus(config.data.root)
+    folder.begin_or_continue(config, corpus.fingerprint, partial(corpus_contents, corpus))
     if folder.finished() is None:
+        if config.model.download:
+            fetch_missing(hub_names(config.model))
         with _settings(config.trainer, accelerator):
-            _run(config, folder, fingerprint, accelerator, progress)
+            _run(config, folder, accelerator, progress)
     facts = folder.finished()
     if facts is None:
         raise ValueError(f"{folder.out}: the bundle vanished while the run was ending; run the same command again")
@@ -78,7 +83,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     )
 
 
-def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: str, progress: Progress | None) -> None:
+def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Progress | None) -> None:
     resumed = newest_checkpoint(folder.checkpoints)
     corpus, module = _build(config, resumed)
     recorder = Recorder(folder.metrics, resumed, progress)
@@ -98,9 +103,8 @@ def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: 
                 "look at these samples, or train with a lower optim.learning_rate"
             ) from error
     seconds = recorder.seconds if resumed is None or corpus.start_step < config.trainer.steps else resumed.seconds
-    losses = {f"loss, {level} level": f"{loss:.4f}" for level, loss in read_losses(folder.metrics).items()}
-    card = {"corpus": fingerprint, "steps": config.trainer.steps, "seed": config.seed, **losses}
-    save_bundle(folder.bundle, module.exported, config.model, {**card, "ophclip": version("ophclip")})
+    card = run_card(config, folder, config.trainer.steps)
+    save_bundle(folder.bundle, module.exported, config.model, card, run_options(config))
     folder.finish(config.trainer.steps, round(seconds, 3))
 
 

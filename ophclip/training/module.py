@@ -139,7 +139,8 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the schedule is set step by step and has no state."""
-        return build_optimizer(self, self.config.optim, slower=self.model.text.loaded_parameters())
+        towers = (self.model.visual, self.model.text)
+        return build_optimizer(self, self.config.optim, self.model.text.loaded_parameters(), towers)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -13,7 +13,7 @@ import torch
 
 import ophclip
 from ophclip.composing import compose
-from ophclip.config import ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
+from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.models.bundle import load_bundle, save_bundle
@@ -49,7 +49,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-@pytest.mark.parametrize("make", [tiny, demo])
+def pooled() -> ModelConfig:
+    return dataclasses.replace(tiny(), pooling=FramePooling.TEMPORAL_TRANSFORMER)
+
+
+@pytest.mark.parametrize("make", [tiny, pooled, demo])
 def test_what_is_loaded_is_what_was_saved_bit_for_bit(
     tmp_path: Path, make: object, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +118,7 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     told("missing; copy the bundle anew")
     weights.write_bytes(whole)
     config.write_text(json.dumps({**described, "format_version": 99}))
-    told("expected format_version 1")
+    told("expected format_version 2")
     config.write_text(json.dumps({**described, "model": {**described["model"], "unheard": 1}}))
     told("another version of ophclip")
     config.write_text("{")
