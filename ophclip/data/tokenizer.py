@@ -12,9 +12,9 @@ from typing import Protocol
 import torch
 from tokenizers import Tokenizer as BackendTokenizer
 
-from ingest.weights import resolve_weights
 from ophclip.config import TextConfig, TowerKind
 from ophclip.data.batch import Tokens
+from ophclip.data.files import text_folder
 
 TOKENIZER_NAME = "tokenizer.json"
 _LENGTH_MULTIPLE = 8
@@ -94,26 +94,6 @@ def build_tokenizer(config: TextConfig) -> Tokenizer:
     if config.kind is TowerKind.OPEN_CLIP:
         return ClipTokenizer(config.context_length)
     return _from_folder(text_folder(config), config.context_length)
-
-
-def text_folder(config: TextConfig) -> Path:
-    """The local folder of a Hugging Face text tower: a path, `package:...`, or a hub name already in the cache.
-
-    Raises:
-        ValueError: no such folder and nothing of that name in the cache.
-    """
-    if config.name.startswith("package:") or Path(config.name).exists():
-        return resolve_weights(config.name)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(config.name, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError) as error:
-        raise ValueError(
-            f"model.text.name: {config.name} is neither a local folder nor in the Hugging Face cache; "
-            "give a folder with config.json, tokenizer and weights"
-        ) from error
 
 
 def _from_folder(folder: Path, context_length: int) -> FolderTokenizer:

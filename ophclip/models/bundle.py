@@ -18,22 +18,23 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from ophclip.composing import typed
 from ophclip.config import ModelConfig, TowerKind
-from ophclip.data.tokenizer import Tokenizer, build_tokenizer, text_folder
+from ophclip.data.files import text_folder
+from ophclip.data.tokenizer import Tokenizer, build_tokenizer
+from ophclip.models.description import (
+    CARD_NAME,
+    CONFIG_NAME,
+    FORMAT_VERSION,
+    REMEDY,
+    TEXT_FOLDER,
+    WEIGHTS_NAME,
+    read_description,
+    refuse_other_content,
+)
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.preprocess import Preprocess, build_preprocess
 from ophclip.models.weights import read_tensors
-
-WEIGHTS_NAME = "model.safetensors"
-CONFIG_NAME = "config.json"
-CARD_NAME = "README.md"
-TEXT_FOLDER = "text"
-FORMAT_VERSION = 1
-_REMEDY = "copy the bundle anew or write it with `ophclip bundle`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ def save_bundle(folder: Path, model: DualEncoder, config: ModelConfig, card: Map
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
     """
-    _refuse_other_content(folder)
+    refuse_other_content(folder)
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -67,19 +68,6 @@ def save_bundle(folder: Path, model: DualEncoder, config: ModelConfig, card: Map
     (draft / CARD_NAME).write_text(_card_text(config, card, digest), encoding="utf-8")
     _swap(draft, folder)
     return digest
-
-
-def _refuse_other_content(folder: Path) -> None:
-    """Only an empty folder or a bundle with nothing beside its own files may be replaced."""
-    if not folder.exists():
-        return
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    strange = sorted(found - {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, TEXT_FOLDER})
-    if strange or not folder.is_dir():
-        held = (strange or [folder.name])[0]
-        raise ValueError(f"{folder}: exists and is no bundle (there is {held}); give another folder")
-    if found:
-        _read_config(folder)
 
 
 def _swap(draft: Path, folder: Path) -> None:
@@ -99,22 +87,18 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loade
         ValueError: no bundle there, a file is missing, or the weights differ from their recorded SHA-256.
     """
     folder = Path(folder)
-    described = _read_config(folder)
-    config = _model_config(described["model"], folder)
-    if not (folder / WEIGHTS_NAME).is_file():
-        raise ValueError(f"{folder / WEIGHTS_NAME}: missing; {_REMEDY}")
+    described = read_description(folder)
+    config = described.config
     digest = _sha256(folder / WEIGHTS_NAME)
-    if digest != described["weights_sha256"]:
-        raise ValueError(
-            f"{folder / WEIGHTS_NAME}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {_REMEDY}"
-        )
+    if digest != described.weights_sha256:
+        raise ValueError(f"{folder / WEIGHTS_NAME}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {REMEDY}")
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, pretrained=False)
     try:
         model.load_state_dict(read_tensors(folder / WEIGHTS_NAME), strict=True)
     except RuntimeError as error:
         raise ValueError(
-            f"{folder / CONFIG_NAME}: describes another model than the weights beside it; {_REMEDY}"
+            f"{folder / CONFIG_NAME}: describes another model than the weights beside it; {REMEDY}"
         ) from error
     return Loaded(
         model=model.to(device).eval(),
@@ -138,37 +122,6 @@ def _write_text_folder(folder: Path, config: ModelConfig) -> None:
     target.mkdir()
     shutil.copyfile(text_folder(config.text) / "config.json", target / "config.json")
     build_tokenizer(config.text).save(target)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_NAME
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; expected a bundle, which training writes to OUT/bundle")
-    if not path.is_file():
-        raise ValueError(f"{folder}: no {CONFIG_NAME} here, so this is no bundle; training writes one to OUT/bundle")
-    try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
-    if not isinstance(described, dict) or described.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{path}: expected format_version {FORMAT_VERSION}; {_REMEDY}")
-    if not {"model", "weights_sha256"} <= described.keys():
-        raise ValueError(f"{path}: expected the fields model and weights_sha256; {_REMEDY}")
-    return described
-
-
-def _model_config(described: dict[str, Any], folder: Path) -> ModelConfig:
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(ModelConfig), described)
-        config = typed(merged, ModelConfig)
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{folder / CONFIG_NAME}: {reason}; this bundle was written by another version of ophclip"
-        ) from error
-    if config.text.kind is TowerKind.HF:
-        config.text = dataclasses.replace(config.text, name=str(folder / TEXT_FOLDER))
-    return config
 
 
 def _portable(config: ModelConfig) -> dict[str, Any]:

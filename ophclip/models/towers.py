@@ -21,7 +21,7 @@ from transformers import AutoConfig
 
 from ingest.weights import resolve_weights
 from ophclip.config import TextConfig, TextPooling, TowerKind, VisualConfig
-from ophclip.data.tokenizer import text_folder
+from ophclip.data.files import text_folder
 from ophclip.models.architectures import architecture
 from ophclip.models.weights import load_hugging_face, load_text, load_visual
 
