@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ophclip.composing import typed
 from ophclip.config import TrainConfig
-from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import DualEncoder, build_model
-from ophclip.training.chance import derived_seed
+from ophclip.models.description import refuse_other_content
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ophclip.models.dual_encoder import DualEncoder
 
 
 def initial_model(config: TrainConfig) -> DualEncoder:
     """The dual encoder as training begins with it: loaded towers, new projections drawn from the seed."""
+    import torch
+
+    from ophclip.models.dual_encoder import build_model
+    from ophclip.training.chance import derived_seed
+
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
         return build_model(config.model)
@@ -32,9 +38,13 @@ def export_bundle(run: Path, out: Path) -> Path:
     """
     folder = RunFolder(run)
     config = _config(run)
+    refuse_other_content(out)
     checkpoint = newest_checkpoint(folder.checkpoints)
     if checkpoint is None:
         raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
+    from ophclip.models.bundle import save_bundle
+    from ophclip.models.dual_encoder import build_model
+
     model = build_model(config.model, pretrained=False)
     prefix = "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
