@@ -31,6 +31,7 @@ import ingest.run
 import ingest.shards
 import ingest.stage
 import ingest.text.tools
+import ingest.work
 from ingest.config import (
     DuplicatesConfig,
     FilterConfig,
@@ -241,7 +242,7 @@ def _counted(corpus: Path, strike: Callable[[], None]) -> Faults:
 
 
 if __name__ == "__main__":
-    ingest.run.run_pool = in_process  # type: ignore[assignment]
+    ingest.work.run_pool = in_process  # type: ignore[assignment]
     ingest.stage.build_transcriber = deaf
     lexicon = ingest.text.tools.load_lexicon(IngestConfig().lexicons)
     ingest.text.tools.load_lexicon = lambda _names: lexicon  # reading it takes longer than all the rest
