@@ -17,6 +17,7 @@ from ingest.shards import ShardReader
 from ophclip.config import DataConfig, LevelsConfig, ModelConfig
 from ophclip.data.batch import Batch, VideoBatch
 from ophclip.data.dataset import Collate, ShardDataset, decode_item, number_videos
+from ophclip.data.files import open_corpus
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
@@ -89,20 +90,6 @@ class CorpusDataModule(LightningDataModule):
         for level, pool in self.plan.pools.items():
             decode_item(self.reader.read(pool.keys[0]), frames=1, side_px=self.side_px, video_index=0, random=None)
             log.info("%s level: %d samples, batches of up to %d", level.value, len(pool.keys), pool.largest_batch)
-
-
-def open_corpus(root: str) -> ShardReader:
-    """The shards of a corpus folder.
-
-    Raises:
-        ValueError: nothing is there, or no shards are.
-    """
-    from pathlib import Path
-
-    folder = Path(root)
-    if not folder.is_dir():
-        raise ValueError(f"data.root: {root} is no folder; make a corpus with `ophclip ingest SOURCE --out {root}`")
-    return ShardReader(folder)
 
 
 def titled_videos(reader: ShardReader) -> Videos:

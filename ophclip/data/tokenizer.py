@@ -15,10 +15,9 @@ from tokenizers import Tokenizer as BackendTokenizer
 
 from ophclip.config import TextConfig, TowerKind
 from ophclip.data.batch import Tokens
+from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, text_folder
 from ophclip.data.hub import model_path
 
-TOKENIZER_NAME = "tokenizer.json"
-TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
 _LENGTH_MULTIPLE = 8
 
 
@@ -113,15 +112,6 @@ def build_tokenizer(config: TextConfig) -> Tokenizer:
     if config.kind is TowerKind.HF:
         return _of_hugging_face(config)
     return _of_architecture(config) if config.tokenizer else ClipTokenizer(config.context_length)
-
-
-def text_folder(config: TextConfig) -> Path:
-    """The local folder of a Hugging Face text tower.
-
-    Raises:
-        ValueError: no such folder and nothing of that name in the cache.
-    """
-    return model_path(config.name, "model.text.name")
 
 
 def _of_hugging_face(config: TextConfig) -> FolderTokenizer:

@@ -21,6 +21,7 @@ from ingest.media import frames_at, probe
 from ingest.shards import sha256_of
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.vectors import grid_seconds, unit
 from ophclip.models.bundle import Loaded
 from ophclip.models.embed import embed_frames, embed_texts
 
@@ -112,26 +113,9 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def grid_seconds(duration_seconds: float, fps: float) -> Floats:
-    """0, 1/fps, 2/fps, ... below the duration; at least one."""
-    return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
-
-
 def class_vectors(store: EmbeddingStore, prompts: PromptSet, style: Style) -> Floats:
     """One unit vector per class [C, D]: the mean of the unit vectors of its sentences, normalised again."""
     return unit(np.stack([store.texts(entry.sentences(style)).mean(axis=0) for entry in prompts.classes]))
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows scaled to length one; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12))
-
-
-def window_spans(frames: int, fps: float, window_seconds: float) -> list[tuple[int, int]]:
-    """For each frame the frames (first, stop) within a window centred on it; 0 seconds leave it alone."""
-    reach = int(window_seconds * fps / 2)
-    return [(max(place - reach, 0), min(place + reach + 1, frames)) for place in range(frames)]
 
 
 def _write_cache(path: Path, embedded: EmbeddedVideo) -> None:

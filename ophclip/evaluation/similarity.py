@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ophclip.config import ZeroShotConfig
-from ophclip.evaluation.embedding import EmbeddingStore, class_vectors, window_spans
+from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.vectors import window_spans
 from ophclip.models.bundle import Loaded
 from ophclip.models.embed import pool_spans
 

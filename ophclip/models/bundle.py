@@ -22,40 +22,33 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from ophclip.composing import typed
 from ophclip.config import ModelConfig, TowerKind
+from ophclip.data.files import text_folder
 from ophclip.data.hub import fetch, is_elsewhere
-from ophclip.data.tokenizer import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, Tokenizer, build_tokenizer, text_folder
+from ophclip.data.tokenizer import Tokenizer, build_tokenizer
 from ophclip.models.card import card_text
+from ophclip.models.description import (
+    CARD_NAME,
+    CONFIG_NAME,
+    FORMAT_VERSION,
+    OPEN_CLIP_CONFIG_NAME,
+    REMEDY,
+    TEXT_FOLDER,
+    WEIGHTS_NAME,
+    is_foreign_folder,
+    read_description,
+    refuse_other_content,
+)
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.open_clip_folder import (
     described_for_open_clip,
-    is_foreign_folder,
     named_as_ours,
     named_for_open_clip,
     read_open_clip_folder,
 )
 from ophclip.models.preprocess import Preprocess, build_preprocess
-from ophclip.models.weights import OPEN_CLIP_CONFIG_NAME, load_strictly, read_tensors
-
-WEIGHTS_NAME = "model.safetensors"
-CONFIG_NAME = "config.json"
-CARD_NAME = "README.md"
-TEXT_FOLDER = "text"
-FORMAT_VERSION = 2
-_OWN_NAMES = {
-    WEIGHTS_NAME,
-    CONFIG_NAME,
-    CARD_NAME,
-    TEXT_FOLDER,
-    TOKENIZER_NAME,
-    TOKENIZER_CONFIG_NAME,
-    OPEN_CLIP_CONFIG_NAME,
-}
-_REMEDY = "copy the bundle anew or write it with `ophclip bundle`"
+from ophclip.models.weights import load_strictly, read_tensors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +82,7 @@ def save_bundle(
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
     """
-    _refuse_other_content(folder)
+    refuse_other_content(folder)
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -109,19 +102,6 @@ def save_bundle(
     (draft / CARD_NAME).write_text(text, encoding="utf-8")
     _swap(draft, folder)
     return digest
-
-
-def _refuse_other_content(folder: Path) -> None:
-    """Only an empty folder or a bundle with nothing beside its own files may be replaced."""
-    if not folder.exists():
-        return
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    strange = sorted(found - _OWN_NAMES)
-    if strange or not folder.is_dir():
-        held = (strange or [folder.name])[0]
-        raise ValueError(f"{folder}: exists and is no bundle (there is {held}); give another folder")
-    if found:
-        _read_config(folder)
 
 
 def _swap(draft: Path, folder: Path) -> None:
@@ -155,7 +135,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu", *, downl
         config, tensors, file, digest = _read_bundle(found)
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, pretrained=False, sigmoid="logit_bias" in tensors)
-    load_strictly(model, tensors, file, f"its configuration describes another model; {_REMEDY}")
+    load_strictly(model, tensors, file, f"its configuration describes another model; {REMEDY}")
     return Loaded(
         model=model.to(device).eval(),
         preprocess=build_preprocess(config.visual),
@@ -174,14 +154,11 @@ def load(
 
 
 def _read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, torch.Tensor], Path, str]:
-    described = _read_config(folder)
-    config, file = _model_config(described["model"], folder), folder / WEIGHTS_NAME
-    if not file.is_file():
-        raise ValueError(f"{file}: missing; {_REMEDY}")
+    described, file = read_description(folder), folder / WEIGHTS_NAME
     digest = _sha256(file)
-    if digest != described["weights_sha256"]:
-        raise ValueError(f"{file}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {_REMEDY}")
-    return config, named_as_ours(read_tensors(file)), file, digest
+    if digest != described.weights_sha256:
+        raise ValueError(f"{file}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {REMEDY}")
+    return described.config, named_as_ours(read_tensors(file)), file, digest
 
 
 def _write_text_parts(folder: Path, config: ModelConfig) -> None:
@@ -193,41 +170,6 @@ def _write_text_parts(folder: Path, config: ModelConfig) -> None:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_NAME
-    if not folder.is_dir():
-        raise ValueError(
-            f"{folder}: no such folder; expected a bundle (training writes OUT/bundle); a hub name needs download"
-        )
-    if not path.is_file():
-        raise ValueError(f"{folder}: no {CONFIG_NAME} here, so this is no bundle; training writes one to OUT/bundle")
-    try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
-    if not isinstance(described, dict) or described.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{path}: expected format_version {FORMAT_VERSION}; {_REMEDY}")
-    if not {"model", "weights_sha256"} <= described.keys():
-        raise ValueError(f"{path}: expected the fields model and weights_sha256; {_REMEDY}")
-    return described
-
-
-def _model_config(described: dict[str, Any], folder: Path) -> ModelConfig:
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(ModelConfig), described)
-        config = typed(merged, ModelConfig)
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{folder / CONFIG_NAME}: {reason}; this bundle was written by another version of ophclip"
-        ) from error
-    if config.text.kind is TowerKind.HF:
-        config.text = dataclasses.replace(config.text, name=str(folder / TEXT_FOLDER))
-    if config.text.tokenizer:
-        config.text = dataclasses.replace(config.text, tokenizer=str(folder))
-    return config
 
 
 def _portable(config: ModelConfig) -> ModelConfig:

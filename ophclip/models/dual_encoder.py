@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ophclip.config import ModelConfig, TowerKind
+from ophclip.config import ModelConfig
 from ophclip.data.batch import Tokens
 from ophclip.models.pooling import build_pooling
 from ophclip.models.towers import Tower, build_text_tower, build_visual_tower
@@ -91,14 +91,6 @@ class DualEncoder(nn.Module):
         """Unit vectors of both sides, [B, D] each, and the logit scale."""
         video_bd = self.encode_video(frames_btchw, normalise=True)
         return video_bd, self.encode_text(tokens, normalise=True), self.logit_scale
-
-
-def hub_names(config: ModelConfig) -> list[str]:
-    """What `config` takes from elsewhere: those that are hub names can be fetched before the model is built."""
-    text = config.text
-    weights = [config.visual.weights, "" if text.weights == "pretrained" else text.weights]
-    named = [*weights, text.tokenizer, text.name if text.kind is TowerKind.HF else ""]
-    return [name for name in named if name]
 
 
 def build_model(config: ModelConfig, *, pretrained: bool = True, sigmoid: bool = False) -> DualEncoder:

@@ -16,15 +16,16 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_state_dict
 from torch import Tensor
 
+from ingest.shards import sha256_of
 from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.data.hub import is_elsewhere
 from ophclip.models.architectures import OWN, architecture
+from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
 from ophclip.models.towers import POOLERS
-from ophclip.models.weights import OPEN_CLIP_CONFIG_NAME, read_tensors, weights_file
+from ophclip.models.weights import read_tensors, weights_file
 
 _PREFIXES = {"visual.network.": "visual.", "text.network.": "text.", "log_logit_scale": "logit_scale"}
 """How our tensors begin, and how open_clip's do."""
-_MADE_HERE = '"made_by": "ophclip"'
 _NO_TENSORS_OF_OURS = ("logit_bias", "attn_mask", "text.attn_mask", "text.transformer.embeddings.position_ids")
 
 
@@ -66,28 +67,34 @@ def named_as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def is_foreign_folder(folder: Path) -> bool:
-    """Whether `folder` is one of open_clip's and not a bundle of ours that open_clip opens too."""
-    path = folder / OPEN_CLIP_CONFIG_NAME
-    return path.is_file() and _MADE_HERE not in path.read_text(encoding="utf-8")
-
-
 def read_open_clip_folder(folder: Path) -> tuple[ModelConfig, dict[str, Tensor], Path]:
     """What stands in a folder of open_clip's: its configuration as ours, its tensors under our names, and their file.
 
     Raises:
         ValueError: it cannot be read, or is of an architecture that is not built here; names the file.
     """
+    file = weights_file(folder)
+    return _read_config(folder), named_as_ours(read_tensors(file)), file
+
+
+def describe_open_clip_folder(folder: Path) -> tuple[ModelConfig, str]:
+    """Its configuration as ours, and the SHA-256 of its weights.
+
+    Raises:
+        ValueError: as `read_open_clip_folder`.
+    """
+    return _read_config(folder), sha256_of(weights_file(folder))
+
+
+def _read_config(folder: Path) -> ModelConfig:
     path = folder / OPEN_CLIP_CONFIG_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        config = _config(content["model_cfg"], content.get("preprocess_cfg", {}), folder)
+        return _config(content["model_cfg"], content.get("preprocess_cfg", {}), folder)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not as open_clip writes it ({error!r}); copy the folder anew") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    file = weights_file(folder)
-    return config, named_as_ours(read_tensors(file)), file
 
 
 def _swapped(name: str, prefixes: Mapping[str, str]) -> str:

@@ -6,7 +6,8 @@ Shapes: B pictures, C channels, H x W cells.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from open_clip.modified_resnet import ModifiedResNet
@@ -28,9 +29,8 @@ class RecomputedStage(nn.Sequential):
         """[B, C, H, W] -> [B, C', H', W']."""
         if not torch.is_grad_enabled():
             return self._computed(x_bchw)
-        norms = [module for module in self.modules() if isinstance(module, _BatchNorm)]
         recomputed: Tensor = checkpoint(
-            self._computed, x_bchw, use_reentrant=False, context_fn=lambda: (nullcontext(), _standing_still(norms))
+            self._computed, x_bchw, use_reentrant=False, context_fn=partial(counted_once, self)
         )
         return recomputed
 
@@ -62,6 +62,12 @@ def recompute_activations(network: nn.Module, *, frozen_batch_norm: bool) -> Non
     except (AttributeError, AssertionError) as error:
         name = type(network).__name__
         raise ValueError(f"model.visual.gradient_checkpointing: {name} has none; set it to false") from error
+
+
+def counted_once(network: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts of the two passes of `checkpoint`: in the second, statistics of batch norms stand still."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return nullcontext(), _standing_still(norms)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-OPEN_CLIP_CONFIG_NAME = "open_clip_config.json"
+from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
+
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 _NAMES_IN_FOLDERS = (
     "open_clip_model.safetensors",

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from ingest.records import Level
-from ingest.shards import ShardReader
 from ophclip.config import TrainConfig
 from ophclip.training.callbacks import read_losses
 from ophclip.training.run_folder import RunFolder, plain
 
 _NOT_OF_THE_MODEL = {"data": ("root", "workers"), "trainer": ("device", "threads", "log_every", "checkpoint_every")}
 """Options that say where and how the run was done."""
-
-
-def corpus_contents(reader: ShardReader) -> dict[str, str]:
-    """Rows on a corpus: its videos and clips, and how many videos came under which licence."""
-    first_keys: dict[str, str] = {}
-    narrated: dict[str, bool] = {}
-    for level in (Level.VIDEO, *Level):
-        for entry in reader.entries(level):
-            first_keys.setdefault(entry.video_id, entry.key)
-            narrated[entry.video_id] = entry.narrated
-    licences = Counter(str(reader.facts(key)["license"]).strip() or "none given" for key in first_keys.values())
-    counts = f"{sum(narrated.values())} narrated, {len(narrated) - sum(narrated.values())} silent"
-    return {
-        "videos": counts,
-        "clips": str(len(reader.entries(Level.CLIP))),
-        "licences of the videos": "; ".join(f"{name}: {count}" for name, count in licences.most_common()),
-    }
 
 
 def run_card(config: TrainConfig, folder: RunFolder, steps: int) -> dict[str, object]:

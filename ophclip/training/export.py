@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ophclip.composing import typed
 from ophclip.config import TrainConfig
-from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.models.description import refuse_other_content
 from ophclip.objectives import Contrastive
-from ophclip.training.card import run_card, run_options
-from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ophclip.models.dual_encoder import DualEncoder
 
 AVERAGE_PREFIX = "_average.module."
 
 
 def initial_model(config: TrainConfig) -> DualEncoder:
     """The dual encoder as training begins with it: loaded towers, new projections drawn from the seed."""
+    import torch
+
+    from ophclip.training.chance import derived_seed
+
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
         return new_model(config)
@@ -30,6 +34,8 @@ def initial_model(config: TrainConfig) -> DualEncoder:
 
 def new_model(config: TrainConfig, *, pretrained: bool = True) -> DualEncoder:
     """The dual encoder that `config` trains, from loaded weights and torch's own chance."""
+    from ophclip.models.dual_encoder import build_model
+
     return build_model(config.model, pretrained=pretrained, sigmoid=config.loss.contrastive is Contrastive.SIGLIP)
 
 
@@ -41,9 +47,13 @@ def export_bundle(run: Path, out: Path) -> Path:
     """
     folder = RunFolder(run)
     config = _config(run)
+    refuse_other_content(out)
     checkpoint = newest_checkpoint(folder.checkpoints)
     if checkpoint is None:
         raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
+    from ophclip.models.bundle import save_bundle
+    from ophclip.training.card import run_card, run_options
+
     model = new_model(config, pretrained=False)
     # The running average, where one is kept, is what a finished run exports too.
     averaged = any(name.startswith(AVERAGE_PREFIX) for name in checkpoint.module)

@@ -1,6 +1,6 @@
-"""`train(config)`: one run, from a corpus to a bundle, continued where it stopped.
+"""The steps of a run: Lightning's Trainer drives the loop, the device and the precision.
 
-Lightning's Trainer drives the loop, the device and the precision. Checkpoints are our own (see checkpoints.py).
+Checkpoints are our own (see checkpoints.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
+from ophclip.data.files import named_files
 from ophclip.data.hub import fetch_missing
-from ophclip.data.module import CorpusDataModule, open_corpus
+from ophclip.data.module import CorpusDataModule
 from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import hub_names
 from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Recorder
-from ophclip.training.card import corpus_contents, run_card, run_options
+from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.export import new_model
@@ -40,47 +38,17 @@ TERMINATED = 128 + 15
 NOT_FINITE_NAME = "nonfinite.json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainResult:
-    """Where a run left what it made."""
-
-    out: Path
-    bundle: Path
-    metrics: Path
-    steps: int
-    seconds: float
-    """Time of the steps, over all sittings of the run."""
-
-
-def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
-    """Train as `config` says into `config.out`; a finished run is left as it is, an unfinished one goes on.
-
-    On a CPU the same seed gives the same bits on the same machine with the same number of threads, whatever the number
-    of loader processes and however often the run was stopped. SIGTERM saves a checkpoint after the current step and
-    ends the process with status 143.
+def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None) -> None:
+    """Train from the newest checkpoint, or from the beginning, to the bundle of the run that `folder` holds.
 
     Raises:
-        ValueError: one line that names the option or file: no corpus, another run in `out`, a missing device.
+        ValueError: one line that names the option: a missing device, too few samples.
     """
-    folder = RunFolder(Path(config.out))
     accelerator = _accelerator(config.trainer.device)
-    corpus = open_corpus(config.data.root)
-    folder.begin_or_continue(config, corpus.fingerprint, partial(corpus_contents, corpus))
-    if folder.finished() is None:
-        if config.model.download:
-            fetch_missing(hub_names(config.model))
-        with _settings(config.trainer, accelerator):
-            _run(config, folder, accelerator, progress)
-    facts = folder.finished()
-    if facts is None:
-        raise ValueError(f"{folder.out}: the bundle vanished while the run was ending; run the same command again")
-    return TrainResult(
-        out=folder.out,
-        bundle=folder.bundle,
-        metrics=folder.metrics,
-        steps=int(facts["steps"]),
-        seconds=float(facts["seconds"]),
-    )
+    if config.model.download:
+        fetch_missing(list(named_files(config.model).values()))
+    with _settings(config.trainer, accelerator):
+        _run(config, folder, accelerator, progress)
 
 
 def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Progress | None) -> None:

@@ -6,14 +6,14 @@ vectors, so it and its gradient are those of the whole batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
+
+from ophclip.models.recomputing import counted_once
 
 
 def encode_in_parts(
@@ -29,26 +29,5 @@ def encode_in_parts(
     parts = zip(*(torch.split(tensor, samples) for tensor in inputs), strict=True)
     if not torch.is_grad_enabled():
         return torch.cat([encode(*part) for part in parts])
-    kept = partial(_contexts, network)
+    kept = partial(counted_once, network)
     return torch.cat([checkpoint(encode, *part, use_reentrant=False, context_fn=kept) for part in parts])
-
-
-def _contexts(network: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _statistics_kept(network)
-
-
-@contextmanager
-def _statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Batch norms as they are, but their running statistics take nothing up."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum, count in zip(norms, momenta, counts, strict=True):
-            norm.momentum = momentum
-            if count is not None and norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.copy_(count)

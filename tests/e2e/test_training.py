@@ -26,7 +26,7 @@ from ophclip.composing import compose
 from ophclip.config import TrainConfig
 from ophclip.progress import Progress
 from ophclip.training.callbacks import MEASURED
-from ophclip.training.fit import TrainResult, train
+from ophclip.training.run import TrainResult, train
 
 SMALL = (
     "model=tiny",
@@ -111,6 +111,9 @@ def test_a_finished_run_is_left_and_another_is_refused(corpus: Path, tmp_path: P
         train(_config(other, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none"))
     with pytest.raises(ValueError, match=r"^data.root: .*is no folder; make a corpus with"):
         train(_config(tmp_path / "nowhere", tmp_path / "out2"))
+    with pytest.raises(ValueError, match=r"nowhere\.pt': no such weights"):
+        train(_config(corpus, tmp_path / "out2", "model.visual.weights=nowhere.pt"))
+    assert not (tmp_path / "out2").exists(), "the mended option would be refused there"
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"^out: .* cannot be written \(Not a directory\); give another folder"):
         train(_config(corpus, tmp_path / "file" / "out"))
@@ -174,26 +177,33 @@ def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    corpus: Path, tmp_path: Path, ending: signal.Signals, repository: Path
+def test_a_run_that_is_ended_time_and_again_goes_on_as_if_nothing_had_happened(
+    corpus: Path, tmp_path: Path, repository: Path
 ) -> None:
+    """Each ending once after each: what SIGTERM saves and what a kill leaves must both be a place to go on from."""
     steps = "trainer.steps=24"
     whole = train(_config(corpus, tmp_path / "whole", steps))
     options = [*SMALL, f"data.root={corpus}", f"out={tmp_path / 'parts'}", steps, "data.workers=1"]
-    command = [sys.executable, "-m", "ophclip.train", *options]
     rows = tmp_path / "parts" / "metrics.csv"
+    endings = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
     status = []
-    for stop_at in (5, 14):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        run = subprocess.Popen(command, cwd=repository, env=environment, start_new_session=True)
-        deadline = time.monotonic() + 120
-        while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(run.pid, ending)
-        status.append(run.wait(60))
-    expected = 143 if ending == signal.SIGTERM else -signal.SIGKILL
-    assert status == [expected, expected]
+    command = [sys.executable, str(Path(__file__).with_name("training_runner.py"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=repository, env=environment
+    ) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        for ending, stop_at in zip(endings, (3, 7, 11, 16, 21), strict=True):
+            runner.stdin.write(json.dumps(options) + "\n")
+            runner.stdin.flush()
+            process = int(runner.stdout.readline())
+            deadline = time.monotonic() + 120
+            while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.killpg(process, ending)
+            status.append(int(runner.stdout.readline()))
+    assert status == [143 if ending == signal.SIGTERM else -signal.SIGKILL for ending in endings]
     _same(whole, train(_config(corpus, tmp_path / "parts", steps)))
 
 

@@ -18,7 +18,7 @@ from ophclip.config import TrainConfig
 from ophclip.models.bundle import load_bundle
 from ophclip.models.embed import pool_spans
 from ophclip.training.export import export_bundle
-from ophclip.training.fit import TrainResult, train
+from ophclip.training.run import TrainResult, train
 
 OPTIONS = (
     "model=tiny",

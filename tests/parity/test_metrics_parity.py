@@ -13,10 +13,10 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from ophclip.evaluation.embedding import window_spans
 from ophclip.evaluation.intervals import estimate_cells, resamples
 from ophclip.evaluation.metrics import average_precision, confusion, video_macro
 from ophclip.evaluation.similarity import causal_means
+from ophclip.evaluation.vectors import window_spans
 from ophclip.search.windows import cut_windows
 
 

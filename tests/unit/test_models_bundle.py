@@ -174,11 +174,11 @@ def test_towers_of_the_wrong_kind_are_refused() -> None:
 
 
 def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
-    from ophclip.models.bundle import _refuse_other_content
+    from ophclip.models.description import refuse_other_content
 
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="format_version"):
-        _refuse_other_content(tmp_path)
+        refuse_other_content(tmp_path)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match=r"thesis\.txt"):
-        _refuse_other_content(tmp_path)
+        refuse_other_content(tmp_path)
