@@ -65,8 +65,8 @@ def _overfit(corpus: Path, level: str, *chosen: str, until: float = 0.05) -> dic
     "chosen",
     [
         ("loss.self_supervision=none",),
-        ("loss.self_supervision=simsiam", "loss.minimal_pairs=1"),
-        ("loss.self_supervision=simclr", "loss.self_supervision_weight=0.2"),
+        pytest.param(("loss.self_supervision=simsiam", "loss.minimal_pairs=1"), marks=pytest.mark.slow),
+        pytest.param(("loss.self_supervision=simclr", "loss.self_supervision_weight=0.2"), marks=pytest.mark.slow),
     ],
     ids=["InfoNCE", "SimSiam, minimal pairs", "SimCLR"],
 )
@@ -85,6 +85,7 @@ def test_videos(corpus: Path, mode: str) -> None:
     assert reports.get("own_title", 0.0) < 0.2
 
 
+@pytest.mark.slow
 def test_sigmoids(corpus: Path) -> None:
     """A sigmoid comes to nothing only as its scale and bias are learned; until then 0.7 is left of a perfect pair."""
     assert _overfit(corpus, "video", "loss.contrastive=siglip", until=0.9)["contrastive"] < 0.9
