@@ -143,6 +143,7 @@ class _PowerCutError(Exception):
     """Ends a run between two steps, as nothing orderly does."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [

@@ -83,6 +83,16 @@ def test_what_is_loaded_is_what_was_saved_bit_for_bit(
     assert again == digest
 
 
+def test_a_bundle_carries_the_bias_of_sigmoids(tmp_path: Path) -> None:
+    model = build_model(tiny(), sigmoid=True)
+    with torch.no_grad():
+        model.logit_bias.fill_(-7.5)
+    save_bundle(tmp_path / "bundle", model, tiny(), {})
+    loaded = load_bundle(tmp_path / "bundle").model
+    assert float(loaded.logit_bias.detach()) == -7.5
+    assert loaded.logit_scale.item() == pytest.approx(10, rel=1e-5)
+
+
 def test_the_public_door_gives_the_three_things(tmp_path: Path) -> None:
     save_bundle(tmp_path / "bundle", build_model(tiny()), tiny(), {})
     model, preprocess, tokenizer = ophclip.load(tmp_path / "bundle")

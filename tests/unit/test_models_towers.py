@@ -206,6 +206,16 @@ def test_the_logit_scale_is_clamped_and_learned_only_if_asked() -> None:
     assert not build_model(fixed).log_logit_scale.requires_grad
 
 
+def test_a_model_for_sigmoids_has_a_bias_and_a_scale_of_its_own() -> None:
+    model = build_model(tiny(), sigmoid=True)
+    assert model.logit_scale.item() == pytest.approx(10, rel=1e-5)
+    assert model.logit_bias is not None
+    assert model.logit_bias.item() == -10
+    assert model.logit_bias.requires_grad
+    assert build_model(tiny()).logit_bias is None
+    assert not any("bias" in name for name in build_model(tiny()).state_dict() if name.startswith("logit"))
+
+
 def test_loaded_and_projection_parameters_part_the_tower(tmp_path: Path) -> None:
     config = ModelConfig(
         name="small", embed_dim=24, visual=tiny().visual, text=bert_text(write_bert(tmp_path / "bert"))
