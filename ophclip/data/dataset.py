@@ -34,6 +34,17 @@ class Item:
     pixels_thwc: NDArray[np.uint8]
 
 
+class SampleError(ValueError):
+    """A sample that cannot be used, in one line also where a loader process found it.
+
+    torch hands an error of a loader process on by building it anew from the traceback, whose last line is what it said.
+    """
+
+    def __init__(self, told: str) -> None:
+        *trace, last = told.strip().splitlines()
+        super().__init__(last.partition(": ")[2] if trace else last)
+
+
 def choose_frames(available: int, wanted: int, random: np.random.Generator | None) -> NDArray[np.int64]:
     """Places of `wanted` among `available` frames, ascending: one from each of `wanted` equal stretches.
 
@@ -70,6 +81,32 @@ def decode_item(
     )
 
 
+def read_item(
+    reader: ShardReader,
+    key: str,
+    *,
+    frames: int | None,
+    side_px: int,
+    video_numbers: Mapping[str, int],
+    random: np.random.Generator | None,
+) -> Item:
+    """Read one sample and decode `frames` of its pictures; None decodes all of them.
+
+    Raises:
+        SampleError: what `ShardReader.read` and `decode_item` find wrong; names shard, sample and remedy.
+    """
+    try:
+        sample = reader.read(key)
+    except ValueError as error:
+        raise SampleError(str(error)) from error
+    frames = len(sample.jpegs) if frames is None else frames
+    number = video_numbers[sample.video_id]
+    try:
+        return decode_item(sample, frames=frames, side_px=side_px, video_index=number, random=random)
+    except ValueError as error:
+        raise SampleError(f"{reader.shard_of(key)}, {error}") from error
+
+
 class ShardDataset(Dataset[Item]):
     """Answers requests from the shards of a corpus; the random choice of frames comes from the request alone."""
 
@@ -82,12 +119,12 @@ class ShardDataset(Dataset[Item]):
         self._video_numbers = dict(video_numbers)
 
     def __getitem__(self, request: Request) -> Item:
-        sample = self._reader.read(request.key)
-        return decode_item(
-            sample,
+        return read_item(
+            self._reader,
+            request.key,
             frames=self._frames[request.level],
             side_px=self._side_px,
-            video_index=self._video_numbers[sample.video_id],
+            video_numbers=self._video_numbers,
             random=np.random.default_rng([request.seed, request.step, request.slot, 2]),
         )
 

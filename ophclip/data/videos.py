@@ -9,7 +9,7 @@ import numpy as np
 from ingest.records import Level
 from ingest.shards import ShardReader
 from ophclip.data.batch import VideoBatch
-from ophclip.data.dataset import Collate, decode_item
+from ophclip.data.dataset import Collate, read_item
 from ophclip.data.tokenizer import Tokenizer
 
 
@@ -41,11 +41,12 @@ def load_videos(
     if unknown:
         raise ValueError(f"load_videos: the corpus holds no video {unknown[0]}; give ids of this corpus")
     items = [
-        decode_item(
-            reader.read(video_id),
+        read_item(
+            reader,
+            video_id,
             frames=frames,
             side_px=side_px,
-            video_index=video_numbers[video_id],
+            video_numbers=video_numbers,
             random=None if seed is None else np.random.default_rng([*seed, slot, 3]),
         )
         for slot, video_id in enumerate(video_ids)

@@ -20,7 +20,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ophclip.config import Precision, TrainConfig, TrainerConfig
-from ophclip.data.module import CorpusDataModule, open_corpus
+from ophclip.data.corpus import open_corpus
+from ophclip.data.module import CorpusDataModule
 from ophclip.models.bundle import save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.progress import Progress
@@ -57,7 +58,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """
     folder = RunFolder(Path(config.out))
     accelerator = _accelerator(config.trainer.device)
-    fingerprint = open_corpus(config.data.root).fingerprint
+    fingerprint = open_corpus(config.data).fingerprint
     folder.begin_or_continue(config, fingerprint)
     if folder.finished() is None:
         with _settings(config.trainer, accelerator):

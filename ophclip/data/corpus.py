@@ -1,0 +1,71 @@
+"""The corpus that training reads: found, opened, and looked at before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.records import Level
+from ingest.shards import CachedShards, Entry, ShardReader, default_cache
+from ophclip.config import DataConfig
+from ophclip.data.dataset import read_item
+
+_GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Videos:
+    """The titled videos of a corpus, by id, sorted: those without a title are no pairs and are left out."""
+
+    narrated: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+def open_corpus(data: DataConfig) -> ShardReader:
+    """The shards of a corpus folder, or of an address through the cache.
+
+    Raises:
+        ValueError: nothing is there, or no shards are; an address that cannot be read.
+    """
+    root = data.root.removeprefix("file://")
+    if "://" in root:
+        folder = Path(data.cache).expanduser() if data.cache else default_cache()
+        return ShardReader(CachedShards(root, folder, int(data.cache_gb * _GIGABYTE)))
+    if not Path(root).is_dir():
+        raise ValueError(f"data.root: {root} is no folder; make a corpus with `ophclip ingest SOURCE --out {root}`")
+    return ShardReader(Path(root))
+
+
+def titled_videos(reader: ShardReader) -> Videos:
+    """The videos that have a title, narrated and silent apart."""
+    titled = sorted((entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text)
+    return Videos(
+        narrated=tuple(video_id for video_id, narrated in titled if narrated),
+        silent=tuple(video_id for video_id, narrated in titled if not narrated),
+    )
+
+
+def look_at_first_samples(reader: ShardReader, side_px: int, video_numbers: Mapping[str, int]) -> None:
+    """Read one sample of every level, and of the silent videos, and the whole shard that it lies in.
+
+    What is told before the first step need not be found out hours later: a shard that is not what the index says, a
+    sample without text, a picture that cannot be decoded.
+
+    Raises:
+        ValueError: one line that names shard, sample and remedy.
+    """
+    seen: set[str] = set()
+    for entry in _first_entries(reader):
+        shard = reader.shard_of(entry.key)
+        if shard not in seen:
+            reader.verify_shard_of(entry.key)
+            seen.add(shard)
+        read_item(reader, entry.key, frames=None, side_px=side_px, video_numbers=video_numbers, random=None)
+
+
+def _first_entries(reader: ShardReader) -> Iterator[Entry]:
+    for level in Level:
+        titled = [entry for entry in reader.entries(level) if entry.has_text]
+        for narrated in (True, False):
+            yield from [entry for entry in titled if entry.narrated is narrated][:1]
