@@ -22,7 +22,7 @@ from ingest.shards.store import check_size
 from ingest.sources.remote import SourceError, blocks, read_bytes, sizes_at
 
 log = logging.getLogger(__name__)
-GIGABYTE = 10**9
+
 _ABANDONED_SECONDS = 3600
 
 
@@ -173,4 +173,4 @@ class CachedShards:
 
 
 def _gigabytes(count: int) -> str:
-    return f"{count / GIGABYTE:.3g} GB"
+    return f"{count / 1e9:.3g} GB"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ingest.records import Level
 from ingest.shards import CachedShards, Entry, ShardReader, default_cache
 from ophclip.config import DataConfig
-from ophclip.data.dataset import read_item
-
-_GIGABYTE = 10**9
+from ophclip.data.dataset import decode_frames, read_sample, unreadable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ def open_corpus(data: DataConfig) -> ShardReader:
     root = data.root.removeprefix("file://")
     if "://" in root:
         folder = Path(data.cache).expanduser() if data.cache else default_cache()
-        return ShardReader(CachedShards(root, folder, int(data.cache_gb * _GIGABYTE)))
+        return ShardReader(CachedShards(root, folder, int(data.cache_gb * 1e9)))
     if not Path(root).is_dir():
         raise ValueError(f"data.root: {root} is no folder; make a corpus with `ophclip ingest SOURCE --out {root}`")
     return ShardReader(Path(root))
@@ -46,7 +46,7 @@ def titled_videos(reader: ShardReader) -> Videos:
     )
 
 
-def look_at_first_samples(reader: ShardReader, side_px: int, video_numbers: Mapping[str, int]) -> None:
+def look_at_first_samples(reader: ShardReader, side_px: int) -> None:
     """Read one sample of every level, and of the silent videos, and the whole shard that it lies in.
 
     What is told before the first step need not be found out hours later: a shard that is not what the index says, a
@@ -61,7 +61,12 @@ def look_at_first_samples(reader: ShardReader, side_px: int, video_numbers: Mapp
         if shard not in seen:
             reader.verify_shard_of(entry.key)
             seen.add(shard)
-        read_item(reader, entry.key, frames=None, side_px=side_px, video_numbers=video_numbers, random=None)
+        sample = read_sample(reader, entry.key)
+        pixels_thwc = np.empty((len(sample.jpegs), side_px, side_px, 3), dtype=np.uint8)
+        try:
+            decode_frames(sample, range(len(sample.jpegs)), pixels_thwc)
+        except ValueError as error:
+            raise unreadable(reader, entry.key, error) from error
 
 
 def _first_entries(reader: ShardReader) -> Iterator[Entry]:

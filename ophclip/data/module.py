@@ -19,7 +19,7 @@ from ingest.shards import ShardReader
 from ophclip.config import DataConfig, LevelsConfig, ModelConfig
 from ophclip.data.batch import Batch, VideoBatch
 from ophclip.data.corpus import look_at_first_samples, open_corpus, titled_videos
-from ophclip.data.dataset import Collate, ShardDataset, number_videos
+from ophclip.data.dataset import ShardDataset, number_videos
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool, Share
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
@@ -52,7 +52,7 @@ class CorpusDataModule(LightningDataModule):
         self.start_step = start_step
         pools = build_pools(self.reader, data, self.videos.narrated, self.video_numbers)
         self.plan = BatchPlan(pools, _visited_levels(data.levels, pools), seed)
-        look_at_first_samples(self.reader, self.side_px, self.video_numbers)
+        look_at_first_samples(self.reader, self.side_px)
         for level, pool in pools.items():
             log.info("%s level: %d samples, batches of up to %d", level.value, len(pool.keys), pool.largest_batch)
 
@@ -72,11 +72,17 @@ class CorpusDataModule(LightningDataModule):
         share = self._share()
         for level, pool in self.plan.pools.items():
             _see_that_batches_divide(level, pool, share)
-        dataset = ShardDataset(self.reader, frames=self.frames, side_px=self.side_px, video_numbers=self.video_numbers)
+        dataset = ShardDataset(
+            self.reader,
+            frames=self.frames,
+            side_px=self.side_px,
+            tokenizer=self.tokenizer,
+            video_numbers=self.video_numbers,
+        )
         return DataLoader(
-            dataset,  # type: ignore[arg-type]
-            batch_sampler=LevelBatchSampler(self.plan, self.start_step, share=share),  # type: ignore[arg-type]
-            collate_fn=Collate(self.tokenizer),
+            dataset,
+            sampler=LevelBatchSampler(self.plan, self.start_step, share=share),
+            batch_size=None,
             num_workers=self.data.workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=prepare_worker,
