@@ -50,6 +50,15 @@ def files_at(addresses: Iterable[str]) -> dict[str, SourceFile]:
     return found
 
 
+def sizes_at(address: str) -> dict[str, int]:
+    """Sizes of the files directly in a remote folder, by name; none if there is no such folder.
+
+    Raises SourceError in one line if it cannot be listed.
+    """
+    system, _ = file_system(address)
+    return {name.rsplit("/", 1)[-1]: int(fact.get("size") or 0) for name, fact in _entries(system, address).items()}
+
+
 def _entries(system: Any, parent: str) -> Mapping[str, Mapping[str, Any]]:
     with _told(parent):
         try:
@@ -137,10 +146,13 @@ def read_bytes(location: str) -> bytes:
     return data
 
 
-def _blocks(file: SourceFile) -> Iterator[bytes]:
-    with reading(file.location) as opened:
+def blocks(location: str, start: int = 0) -> Iterator[bytes]:
+    """The bytes of a file from `start` on, a few megabytes at a time. Raises SourceError if it cannot be read."""
+    with reading(location) as opened:
+        with _told(location):
+            opened.seek(start)
         while True:
-            with _told(file.location):
+            with _told(location):
                 block: bytes = opened.read(_BLOCK_BYTES)
             if not block:
                 return
@@ -150,7 +162,7 @@ def _blocks(file: SourceFile) -> Iterator[bytes]:
 def content_sha256(file: SourceFile) -> str:
     """Checksum of a file's bytes; a remote file is read for it, but not kept. Raises SourceError if it is not there."""
     digest = hashlib.sha256()
-    for block in _blocks(file):
+    for block in blocks(file.location):
         digest.update(block)
     return digest.hexdigest()
 
@@ -181,7 +193,7 @@ def local_copy(file: SourceFile, folder: Path) -> Iterator[Path]:
 def _fetch(file: SourceFile, target: Path) -> None:
     size = 0
     with target.open("wb") as copy:
-        for block in _blocks(file):
+        for block in blocks(file.location):
             size += copy.write(block)
     if file.size_bytes and size != file.size_bytes:
         raise SourceError(f"{file.location}: {size} bytes came, {file.size_bytes} were listed: it changes, run again")
