@@ -30,7 +30,7 @@ _OPENING = {
 _TIMESTAMPS_MAY_RESTART = 0x0200
 """AVFMT_TS_DISCONT among the flags of a format."""
 _STAMPED_FORMATS = ("mov", "matroska", "asf", "flv", "mxf")
-"""Formats (as FFmpeg names them) that hold the presentation time of every picture, and can be searched by it."""
+"""Formats as FFmpeg names them."""
 _AVI = "avi"
 _RAW_FPS = 25.0
 """Frame rate where a file says none."""
@@ -67,13 +67,19 @@ def clock_may_restart(container: Any) -> bool:
     return bool(container.format.flags & _TIMESTAMPS_MAY_RESTART)
 
 
+def keeps_times(container: Any) -> bool:
+    """Whether the format holds the presentation time of every picture, and in its header how long it lasts."""
+    name: str = container.format.name
+    return name.startswith(_STAMPED_FORMATS)
+
+
 def can_jump(container: Any, stream: Any) -> bool:
     """Whether after a jump pictures have the seconds that they have when a file is read from the front.
 
     MPEG streams and AVI do not keep the time of every picture; what FFmpeg guesses after a jump is another time.
     """
-    name: str = container.format.name
-    return name.startswith(_STAMPED_FORMATS) or (name == _AVI and bool(stream.codec_context.codec.intra_only))
+    alone = container.format.name == _AVI and bool(stream.codec_context.codec.intra_only)
+    return alone or keeps_times(container)
 
 
 def video_stream(container: Any, path: Path) -> Any:
@@ -158,9 +164,9 @@ def presented_seconds(container: Any, block: Any) -> float | None:
 
 def claimed_seconds(stream: Any) -> float | None:
     """How long the container says a stream lasts, None where the format keeps no such figure."""
-    if stream.duration is None:
-        return None
-    return float(stream.duration * stream.time_base)
+    if stream.container.format.name == _AVI and stream.type == "video":
+        return float(stream.frames * picture_step_seconds(stream))  # as its header says, however much is there
+    return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def container_seconds(container: Any) -> float | None:
@@ -201,7 +207,11 @@ def container_chapters(container: Any) -> tuple[Chapter, ...]:
 def require_within(container: Any, stream: Any, path: Path, limits: LimitsConfig) -> None:
     """Raise ValueError in one line if the header of a file asks for more than `limits`."""
     width, height = stream.codec_context.width, stream.codec_context.height
-    hours = max(claimed_seconds(stream) or 0.0, container_seconds(container) or 0.0) / 3600
+    # Where the clock may begin anew, its last reading less its first is no length.
+    told = (
+        0.0 if clock_may_restart(container) else max(claimed_seconds(stream) or 0.0, container_seconds(container) or 0)
+    )
+    hours = told / 3600
     excess = {
         "max_pixels": (width * height > limits.max_pixels, f"pictures of {width} x {height} pixels"),
         "max_hours": (hours > limits.max_hours, f"{hours:.1f} hours"),

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 _ODDEST_ASPECT = 4
@@ -79,6 +79,7 @@ class Canvas:
         self._aspect = aspect
         self._short_side_px = short_side_px
         self._shown: tuple[int, int] | None = None
+        self._reformatter = VideoReformatter()  # one for all: setting one up costs more than a picture
 
     def pixels(self, frame: Any) -> NDArray[np.uint8]:
         """A decoded picture as it is shown: uint8 RGB [H, W, 3], square pixels, upright."""
@@ -86,35 +87,33 @@ class Canvas:
         shown = geometry.shown_size(frame.width, frame.height)
         self._shown = self._shown or shown
         size = scaled_size(*self._shown, self._short_side_px)
-        return _drawn(frame, geometry, size) if shown == self._shown else _fitted(frame, geometry, shown, size)
+        if shown == self._shown:
+            return self._drawn(frame, geometry, size)
+        scale = min(size[0] / shown[0], size[1] / shown[1])
+        width, height = (max(1, int(side * scale)) for side in shown)
+        left, top = (size[0] - width) // 2, (size[1] - height) // 2
+        pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        pixels[top : top + height, left : left + width] = self._drawn(frame, geometry, (width, height))
+        return pixels
 
+    def _drawn(self, frame: Any, geometry: Geometry, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """A decoded picture upright and at this width and height."""
+        stored = size[::-1] if geometry.swapped else size
+        if frame.interlaced_frame:
+            # Rows of one moment only: both fields together show what moves as a comb.
+            field = self._rgb(frame, frame.width, frame.height)[::2]
+            pixels = np.asarray(cv2.resize(field, stored, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        else:
+            pixels = self._rgb(frame, *stored)
+        return pixels if geometry == Geometry(geometry.pixel_aspect) else geometry.turned(pixels)
 
-def _fitted(frame: Any, geometry: Geometry, shown: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
-    scale = min(size[0] / shown[0], size[1] / shown[1])
-    width, height = (max(1, int(side * scale)) for side in shown)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    pixels[top : top + height, left : left + width] = _drawn(frame, geometry, (width, height))
-    return pixels
-
-
-def _drawn(frame: Any, geometry: Geometry, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A decoded picture upright and at this width and height."""
-    stored = size[::-1] if geometry.swapped else size
-    colours = {"format": "rgb24", "src_colorspace": Colorspace.ITU709 if is_untold_709(frame) else None}
-    if frame.interlaced_frame:
-        pixels = _one_field(frame.reformat(**colours).to_ndarray(), stored)
-    else:
-        pixels = frame.reformat(width=stored[0], height=stored[1], **colours).to_ndarray()
-    return pixels if geometry == Geometry(geometry.pixel_aspect) else geometry.turned(pixels)
+    def _rgb(self, frame: Any, width_px: int, height_px: int) -> NDArray[np.uint8]:
+        matrix = Colorspace.ITU709 if is_untold_709(frame) else None
+        drawn = self._reformatter.reformat(frame, width_px, height_px, "rgb24", src_colorspace=matrix)
+        return np.asarray(drawn.to_ndarray(), dtype=np.uint8)
 
 
 def is_untold_709(frame: Any) -> bool:
     """Whether a picture says nothing of its colours and is so large that players take them for BT.709, not BT.601."""
     large: bool = frame.width >= _HD_WIDTH or frame.height > _SD_HEIGHT
     return large and frame.colorspace == _UNTOLD_COLOURS
-
-
-def _one_field(pixels_hwc: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Every second row, which were all recorded at one moment: both fields together show what moves as a comb."""
-    return np.asarray(cv2.resize(pixels_hwc[::2], size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

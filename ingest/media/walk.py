@@ -17,6 +17,7 @@ from ingest.media.container import (
     claimed_seconds,
     container_seconds,
     decoded,
+    keeps_times,
     mean_fps,
     picture_step_seconds,
     pin_threads,
@@ -119,9 +120,12 @@ class Walk:
         if claimed is None:
             claimed, reached = container_seconds(self._container), max(reached, self.sound.end_seconds)
         if claimed is not None and not self._clock.leaps and reached < claimed - max(1.0, 0.02 * claimed):
-            return f"truncated: {reached:.1f} of {claimed:.1f} s decode, and these were kept"
+            why = f" ({self._cut_short})" if self._cut_short else ""
+            return f"truncated: {reached:.1f} of {claimed:.1f} s decode{why}, and these were kept"
         if self._cut_short:
             return f"damaged: reading stopped at {reached:.1f} s ({self._cut_short}); what came before was kept"
+        if claimed is None and keeps_times(self._container):
+            return f"its header holds no length: if it is cut off, {reached:.1f} s were kept"
         lost = self._lost_packets + self.sound.lost_blocks
         return f"damaged: {lost} packets did not decode and were passed over" if lost else ""
 
