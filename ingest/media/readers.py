@@ -32,6 +32,9 @@ from ingest.records import Frames
 _JUMP_SECONDS = 10.0
 """Where a format has no index, a gap longer than this is jumped over and a shorter one decoded through."""
 
+_COMMON_FORMATS = ("mov", "matroska")
+"""Formats (as FFmpeg names them) in which all readers find the same pictures: decord does not in WMV."""
+
 
 def frames_at(
     path: Path, seconds: Sequence[float], *, short_side_px: int | None = None, reader: Reader = Reader.PYAV
@@ -76,7 +79,7 @@ def _is_plain(path: Path) -> bool:
         _second, frame = _Cursor(container, path).at_or_before(0.0)
         as_stored = geometry_of(frame, pixel_aspect(stream)) == Geometry()
         odd = frame.interlaced_frame or is_untold_709(frame)
-        return as_stored and not odd and can_jump(container, stream)
+        return as_stored and not odd and container.format.name.startswith(_COMMON_FORMATS)
 
 
 def require_reader(reader: Reader) -> None:
