@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingest.sources.source_file import METADATA_SUFFIX, SUFFIXES, SourceFile, is_address, is_video_name
+from ingest.records import VIDEO_SUFFIXES
+from ingest.sources.source_file import METADATA_SUFFIX, SourceFile, is_address, is_video_name
 
 _BLOCK_BYTES = 4 * 2**20
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -182,7 +183,7 @@ def local_copy(file: SourceFile, folder: Path) -> Iterator[Path]:
         return
     ending = PurePosixPath(file.location).suffix.lower()
     name = f".fetched-{hashlib.sha256(file.location.encode()).hexdigest()[:16]}"
-    target = folder / (name + (ending if ending in SUFFIXES else ""))
+    target = folder / (name + (ending if ending in VIDEO_SUFFIXES else ""))
     try:
         _fetch(file, target)
         yield target
