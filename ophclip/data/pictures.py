@@ -16,7 +16,7 @@ from torch import Tensor
 
 STORED_MARGIN = 8 / 7
 """A training picture is decoded this much larger than the tower's, so that a random crop of it loses no detail: 256
-pixels for a tower of 224, which is what shards hold, so that nothing has to be resampled (that would double the cost)."""
+pixels for a tower of 224, which is what shards hold, so that nothing is resampled (that nearly doubles the cost)."""
 
 
 def stored_side_px(image_size_px: int) -> int:
