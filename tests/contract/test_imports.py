@@ -12,6 +12,7 @@ LIGHT = (
     "ophclip.cli",
     "ophclip.config",
     "ophclip.composing",
+    "retrieval_index.config",
     "ingest.records",
     "ingest.config",
     "ingest.text.segment",
