@@ -1,9 +1,9 @@
 """Searching, changing and opening vectors against raw FAISS: `python -m benchmarks.retrieval`.
 
 Exact: our search against IndexFlatIP, whose BLAS is told its processor, since the one in the wheel may not know it.
-Approximate: IVF and HNSW through our index against the same structures of FAISS with the same parameters. CPU time of one
-thread; clustered unit vectors; queries are held out. Asserted inside: recall at 10 against float64 brute force, equal
-parameters, and that 375,000 rows open in under a second of wall time.
+Approximate: IVF and HNSW through our index against the same structures of FAISS with the same parameters. CPU time of
+one thread; clustered unit vectors; queries are held out. Asserted inside: recall at 10 against float64 brute force, and
+that 375,000 rows open in under a second of wall time.
 """
 
 from __future__ import annotations
