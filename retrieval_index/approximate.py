@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval_index.config import VectorConfig, lists_for, probes_for
-from retrieval_index.exact import search_rows
 from retrieval_index.searcher import Top
 
 # FAISS types its C++ signatures; its Python wrappers take arrays.
@@ -46,6 +45,8 @@ class ApproximateSearcher:
     ) -> Top:
         """See `Searcher`; a query that finds fewer than `k` is searched exactly."""
         if allowed_n is not None and allowed_n.mean() <= self._config.exact_below:
+            from retrieval_index.exact import search_rows  # torch comes in only where it multiplies
+
             return search_rows(rows_nd, queries_qd, k, allowed_n)
         self.build(rows_nd)
         known_m = self._row_of_m >= 0
@@ -54,6 +55,8 @@ class ApproximateSearcher:
         rows_qk = np.where(keys_qk >= 0, self._row_of_m[keys_qk], -1)
         short_q = (rows_qk < 0).any(axis=1)
         if short_q.any():
+            from retrieval_index.exact import search_rows  # torch comes in only where it multiplies
+
             scores_qk[short_q], rows_qk[short_q] = search_rows(rows_nd, queries_qd[short_q], k, allowed_n)
         return Top(scores_qk, rows_qk)
 
@@ -178,7 +181,7 @@ def _empty_index(rows_nd: NDArray[Any], config: VectorConfig) -> Any:
         index.hnsw.efConstruction = config.ef_construction
         index.is_trained = True
         return index
-    lists = lists_for(len(rows_nd), config)
+    lists = max(1, min(lists_for(len(rows_nd), config), len(rows_nd)))
     nearest_list = _faiss.IndexFlatIP(dim)
     index = (
         _faiss.IndexIVFFlat(nearest_list, dim, lists, metric)
