@@ -45,9 +45,7 @@ class ApproximateSearcher:
     ) -> Top:
         """See `Searcher`; a query that finds fewer than `k` is searched exactly."""
         if allowed_n is not None and allowed_n.mean() <= self._config.exact_below:
-            from retrieval_index.exact import search_rows  # torch comes in only where it multiplies
-
-            return search_rows(rows_nd, queries_qd, k, allowed_n)
+            return _exactly(rows_nd, queries_qd, k, allowed_n)
         self.build(rows_nd)
         known_m = self._row_of_m >= 0
         found_m = known_m if allowed_n is None else known_m & allowed_n[self._row_of_m]
@@ -55,9 +53,7 @@ class ApproximateSearcher:
         rows_qk = np.where(keys_qk >= 0, self._row_of_m[keys_qk], -1)
         short_q = (rows_qk < 0).any(axis=1)
         if short_q.any():
-            from retrieval_index.exact import search_rows  # torch comes in only where it multiplies
-
-            scores_qk[short_q], rows_qk[short_q] = search_rows(rows_nd, queries_qd[short_q], k, allowed_n)
+            scores_qk[short_q], rows_qk[short_q] = _exactly(rows_nd, queries_qd[short_q], k, allowed_n)
         return Top(scores_qk, rows_qk)
 
     def build(self, rows_nd: NDArray[Any]) -> None:
@@ -164,6 +160,14 @@ class ApproximateSearcher:
         grown = self._config.kind == "ivf" and len(self._row_of_m) - self._forgotten > _GROWTH * self._built
         if grown or self._forgotten > _OUTDATED_SHARE * len(self._row_of_m):
             self._index = None
+
+
+def _exactly(
+    rows_nd: NDArray[Any], queries_qd: NDArray[np.float32], k: int, allowed_n: NDArray[np.bool_] | None
+) -> Top:
+    from retrieval_index.exact import search_rows  # brings torch
+
+    return search_rows(rows_nd, queries_qd, k, allowed_n)
 
 
 def _checksum(structure: NDArray[np.uint8], row_of_m: NDArray[np.int64]) -> int:
