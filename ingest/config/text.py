@@ -23,11 +23,18 @@ class GatesConfig:
     """A video with less accepted speech than this share of its length is silent."""
     min_words_per_minute: float = 5.0
     """A video with fewer accepted words per minute is silent."""
+    min_word_probability: float = 0.45
+    """A video whose accepted words are less probable than this on average is silent. Default decided here: 19 clear
+    recordings have 0.80 to 0.93, speech under noise of a third of its level 0.56."""
+    languages: list[str] = field(default_factory=list)
+    """Languages of narrated videos, as Whisper's codes (`en`); a video in another one is silent. Empty takes all."""
 
     def __post_init__(self) -> None:
         probability, share = self.max_no_speech_probability, self.min_speech_share
         require(0.0 <= probability <= 1.0, "gates.max_no_speech_probability", probability, "0 to 1")
         require(0.0 <= share <= 1.0, "gates.min_speech_share", share, "a share from 0 to 1")
+        word = self.min_word_probability
+        require(0.0 <= word <= 1.0, "gates.min_word_probability", word, "a probability from 0 to 1")
         require(self.max_repeats >= 1, "gates.max_repeats", self.max_repeats, "at least 1")
         require(
             self.max_compression_ratio > 0, "gates.max_compression_ratio", self.max_compression_ratio, "more than 0"

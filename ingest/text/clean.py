@@ -92,11 +92,39 @@ def echoes(words: Sequence[str], prompt: Sequence[str]) -> bool:
     return any(tuple(prompt[place : place + size]) == tuple(words) for place in range(len(prompt) - size + 1))
 
 
-def is_narrated(accepted: Sequence[Segment], duration_seconds: float, gates: GatesConfig) -> bool:
-    """Whether there is enough believed speech for a video of `duration_seconds` to count as narrated."""
-    if duration_seconds <= 0.0:
-        return False
-    speech_seconds = sum(sentence.end_seconds - sentence.start_seconds for sentence in accepted)
+def why_silent(accepted: Sequence[Segment], language: str, duration_seconds: float, gates: GatesConfig) -> str:
+    """Why believed speech in a `language` does not make a video of `duration_seconds` narrated; empty if it does."""
+    heard = measure_speech(accepted, duration_seconds)
+    if not heard.words_per_minute or heard.share < gates.min_speech_share:
+        return f"too little speech: {heard.share:.1%} of the video"
+    if heard.words_per_minute < gates.min_words_per_minute:
+        return f"too little speech: {heard.words_per_minute:.1f} words a minute"
+    if heard.word_probability < gates.min_word_probability:
+        return f"unsure words: {heard.word_probability:.2f} on average"
+    if gates.languages and language not in gates.languages:
+        return f"spoken in {language or 'no known language'}"
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeechMeasure:
+    """What decides whether a video is narrated, of its believed speech."""
+
+    share: float
+    """Of the video's length."""
+    words_per_minute: float
+    word_probability: float
+    """Mean over the words; 0 without any."""
+
+
+def measure_speech(accepted: Sequence[Segment], duration_seconds: float) -> SpeechMeasure:
+    """Measure the believed sentences of a video; a video without length has no speech."""
     words = sum(len(normalised(sentence.text)) for sentence in accepted)
-    enough_speech = speech_seconds >= gates.min_speech_share * duration_seconds
-    return enough_speech and words >= gates.min_words_per_minute * duration_seconds / 60.0 and words > 0
+    sure = [word.probability for sentence in accepted for word in sentence.words]
+    if duration_seconds <= 0.0 or not words:
+        return SpeechMeasure(share=0.0, words_per_minute=0.0, word_probability=0.0)
+    return SpeechMeasure(
+        share=sum(sentence.end_seconds - sentence.start_seconds for sentence in accepted) / duration_seconds,
+        words_per_minute=60.0 * words / duration_seconds,
+        word_probability=sum(sure) / len(sure) if sure else 1.0,
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ingest.config import IngestConfig
 from ingest.records import Clip, Correction, Rejection, Segment, Transcript
 from ingest.speech.transcripts import ENGINE as GIVEN
-from ingest.text.clean import Cleaned, clean, is_narrated
+from ingest.text.clean import Cleaned, clean, why_silent
 from ingest.text.clips import make_clips
 from ingest.text.segment import join_words, sentences
 from ingest.text.tools import TextTools
@@ -52,10 +52,13 @@ def narrate(video: Footage, transcripts: Sequence[Transcript], tools: TextTools,
     if not transcripts:
         return Narration(narrated=False)
     believed = [_believed(one, tools, config) for one in transcripts]
-    spoken = [one for one in believed if is_narrated(one.accepted, video.duration_seconds, config.gates)]
-    if not spoken:
-        return _silent(believed[0], "silent video: too little speech")
-    main = spoken[0]
+    reasons = [
+        why_silent(one.accepted, transcript.language, video.duration_seconds, config.gates)
+        for one, transcript in zip(believed, transcripts, strict=True)
+    ]
+    if all(reasons):
+        return _silent(believed[0], f"silent video: {reasons[0]}")
+    main = believed[reasons.index("")]
     kept = tools.procedural(main.accepted)
     clips, refused = make_clips(video.video_id, kept.accepted, video.duration_seconds, config.segment, video.cuts)
     others = [one for one in believed if one is not main]

@@ -137,12 +137,15 @@ def calibrate(
     from ophclip.composing import compose
 
     found = run_calibration(corpus, labels, compose("ingest", [], IngestConfig))
-    typer.echo("video\tby hand\tspeech share\twords per minute")
+    typer.echo("video\tby hand\tspeech share\twords per minute\tword probability")
     for one in found.measured:
         hand = "narrated" if one.narrated else "silent"
-        typer.echo(f"{one.video_id}\t{hand}\t{one.speech_share:.3f}\t{one.words_per_minute:.1f}")
+        speech = one.speech
+        figures = f"{speech.share:.3f}\t{speech.words_per_minute:.1f}\t{speech.word_probability:.2f}"
+        typer.echo(f"{one.video_id}\t{hand}\t{figures}")
     typer.echo(
-        f"gates.min_speech_share={found.min_speech_share} gates.min_words_per_minute={found.min_words_per_minute}"
+        f"gates.min_speech_share={found.min_speech_share} gates.min_words_per_minute={found.min_words_per_minute} "
+        f"gates.min_word_probability={found.min_word_probability}"
     )
     total = len(found.measured)
     typer.echo(f"wrong: {len(found.wrong)} of {total} {list(found.wrong)}; today {len(found.wrong_today)} of {total}")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ingest.config import GatesConfig
-from ingest.records import Segment
-from ingest.text.clean import clean, doubt, echoes, is_narrated, longest_loop, normalised
+from ingest.records import Segment, Word
+from ingest.text.clean import clean, doubt, echoes, longest_loop, normalised, why_silent
 from ingest.text.segment import compression_ratio
 
 GATES = GatesConfig()
@@ -71,8 +71,24 @@ def test_longest_loop(text: str, loop: int) -> None:
 
 
 def test_narrated_needs_speech_and_words() -> None:
-    assert is_narrated([GOOD], 60.0, GATES)
-    assert not is_narrated([GOOD], 600.0, GATES)
-    assert not is_narrated([sentence("Yes.", seconds=30.0)], 60.0, GATES)
-    assert not is_narrated([], 60.0, GATES)
-    assert not is_narrated([GOOD], 0.0, GATES)
+    assert why_silent([GOOD], "en", 60.0, GATES) == ""
+    assert why_silent([GOOD], "en", 600.0, GATES).startswith("too little speech: ")
+    assert "words a minute" in why_silent([sentence("Yes.", seconds=30.0)], "en", 60.0, GATES)
+    assert why_silent([], "en", 60.0, GATES) == "too little speech: 0.0% of the video"
+    assert why_silent([GOOD], "en", 0.0, GATES) == "too little speech: 0.0% of the video"
+
+
+def test_unsure_words_and_other_languages_make_a_video_silent() -> None:
+    def spoken(probability: float) -> Segment:
+        words = tuple(
+            Word(start_seconds=n, end_seconds=n + 1.0, text=text, probability=probability)
+            for n, text in enumerate(GOOD.text.split())
+        )
+        return replace(GOOD, words=words)
+
+    assert why_silent([spoken(0.5)], "en", 60.0, GATES) == ""
+    assert why_silent([spoken(0.4)], "en", 60.0, GATES) == "unsure words: 0.40 on average"
+    english = replace(GATES, languages=["en"])
+    assert why_silent([spoken(0.5)], "en", 60.0, english) == ""
+    assert why_silent([spoken(0.5)], "de", 60.0, english) == "spoken in de"
+    assert why_silent([spoken(0.5)], "", 60.0, english) == "spoken in no known language"

@@ -132,11 +132,12 @@ def test_thresholds_part_what_was_labelled(corpus: Path, tmp_path: Path) -> None
     labels = tmp_path / "labels.csv"
     labels.write_text("video,narrated\na,yes\nb.mp4,no\n")
     found = calibrate(corpus, labels, IngestConfig())
-    measured = {one.video_id: (one.speech_share, one.words_per_minute) for one in found.measured}
+    measured = {one.video_id: (one.speech.share, one.speech.words_per_minute) for one in found.measured}
     assert measured["a"] == (pytest.approx(50 / 60), pytest.approx(100.0))
     assert measured["b"] == (pytest.approx(1 / 60), pytest.approx(2.0))
     assert found.wrong == ()
     assert measured["b"][1] < found.min_words_per_minute or measured["b"][0] < found.min_speech_share
+    assert found.min_word_probability <= min(one.speech.word_probability for one in found.measured if one.narrated)
 
 
 @pytest.mark.parametrize(
