@@ -7,8 +7,9 @@ whole. Damage is survived: what decodes is kept, and a note says in words what d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from ingest.media.container import (
     video_stream,
 )
 from ingest.media.geometry import geometry_of, pixel_aspect, to_pixels
+from ingest.media.luma import glance
 from ingest.media.readers import frames_at
 from ingest.media.sampling import GridSampler, PictureClock, SoundTrack
 from ingest.media.scenes import CutFinder
@@ -42,6 +44,8 @@ from ingest.records import Chapter, Probe
 
 _READER_BLOCK = 256
 """Frames fetched at once from a reader that is not read in one pass."""
+_GLANCES_PER_SECOND = 10.0
+"""Half a tenth of a second is then the most by which the pictures of two copies stand apart."""
 
 FrameSink = Callable[[float, NDArray[np.uint8]], None]
 
@@ -71,10 +75,12 @@ def scan(
     reader: Reader = Reader.PYAV,
     threads: int = 1,
     limits: LimitsConfig | None = None,
+    on_glance: FrameSink | None = None,
 ) -> Scan:
     """Decode a video once: sound as a whole, and of the pictures those nearest at or before each 1/`fps` second.
 
     `on_frame` gets each sampled picture once, in order: its presentation second and uint8 RGB [H, W, 3].
+    `on_glance` gets ten pictures a second of the pass as uint8 grey [64, 64] (`ingest.media.luma.glance`).
     Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
     LimitsConfig) or no picture of it decodes.
     """
@@ -85,7 +91,8 @@ def scan(
         aspect = pixel_aspect(video)
         sampler = GridSampler(fps, lambda second, frame: on_frame(second, to_pixels(frame, short_side_px, aspect)))
         audio, choice = audio_stream(container)
-        run = _Pass(container, video, audio, sampler if reader is Reader.PYAV else PictureClock())
+        picture = sampler if reader is Reader.PYAV else PictureClock()
+        run = _Pass(container, video, audio, picture, [] if on_glance is None else [_glances(on_glance, aspect)])
         run.decode(threads, 3600.0 * allowed.max_hours)
         if run.picture.last_seconds is None:
             raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")
@@ -124,7 +131,9 @@ def read_audio(path: Path, stream_index: int | None = None) -> NDArray[np.float3
 class _Pass:
     """One walk through a container, pictures and sound together."""
 
-    def __init__(self, container: Any, video: Any, audio: Any | None, picture: PictureClock) -> None:
+    def __init__(
+        self, container: Any, video: Any, audio: Any | None, picture: PictureClock, besides: Sequence[PictureClock]
+    ) -> None:
         self._container = container
         self._video = video
         self._audio = audio
@@ -133,6 +142,7 @@ class _Pass:
         self._cut_short = ""
         self._shown = video.codec_context.width, video.codec_context.height
         self.picture = picture
+        self._clocks = (picture, *besides)
         self.cuts = CutFinder()
         self.sound = SoundTrack(self._start)
 
@@ -153,7 +163,8 @@ class _Pass:
                     break
         except av.error.FFmpegError as error:
             self._cut_short = error.strerror or type(error).__name__
-        self.picture.finish()
+        for clock in self._clocks:
+            clock.finish()
 
     def _push(self, stream: Any, block: Any) -> None:
         if self._audio is not None and stream.index == self._audio.index:
@@ -164,7 +175,8 @@ class _Pass:
             return
         if not self.picture.count:
             self._shown = geometry_of(block, pixel_aspect(self._video)).shown_size(block.width, block.height)
-        self.picture.push(second, block)
+        for clock in self._clocks:
+            clock.push(second, block)
         self.cuts.push(second, block)
 
     def probe(self) -> Probe:
@@ -189,6 +201,13 @@ class _Pass:
         if self._cut_short:
             return f"damaged: reading stopped at {reached:.1f} s ({self._cut_short}); what came before was kept"
         return f"damaged: {self._damaged} packets did not decode and were passed over" if self._damaged else ""
+
+
+def _glances(on_glance: FrameSink, aspect: Fraction) -> GridSampler:
+    def emit(second: float, frame: Any) -> None:
+        on_glance(second, glance(frame, geometry_of(frame, aspect)))
+
+    return GridSampler(_GLANCES_PER_SECOND, emit)
 
 
 def _read_grid(
