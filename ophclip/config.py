@@ -81,7 +81,11 @@ class DataConfig:
     """What is read from the corpus and how batches are made of it."""
 
     root: str = MISSING
-    """Corpus folder that `ophclip ingest` wrote."""
+    """Corpus folder that `ophclip ingest` wrote, or the address of a copy of it (`s3://BUCKET/CORPUS`, `gs://...`)."""
+    cache: str = ""
+    """Folder that keeps the shards of an address; empty: `ophclip/shards` in the user's cache directory."""
+    cache_gb: float = 500.0
+    """Most gigabytes (10^9 bytes) that it keeps, all corpora together; it should hold all of the corpus."""
     clip_batch: int = 120
     """Clips in a batch. Default: the ancestors' 120."""
     video_batch: int = 25
@@ -102,6 +106,8 @@ class DataConfig:
                 raise ValueError(f"data.{name}: must be at least 1")
         if self.workers < 0:
             raise ValueError("data.workers: must not be negative; 0 loads in the training process")
+        if self.cache_gb <= 0:
+            raise ValueError("data.cache_gb: must be positive")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.shards import ShardReader
-from ophclip.config import ModelConfig, TextConfig, TowerKind
+from ingest.shards import CachedShards, ShardReader, default_cache
+from ophclip.config import DataConfig, ModelConfig, TextConfig, TowerKind
 from ophclip.data.hub import is_elsewhere, model_path
 
 TOKENIZER_NAME = "tokenizer.json"
 TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
 
 
-def open_corpus(root: str) -> ShardReader:
-    """The shards of a corpus folder.
+def open_corpus(data: DataConfig) -> ShardReader:
+    """The shards of a corpus folder, or of an address through the cache.
 
     Raises:
-        ValueError: nothing is there, or no shards are.
+        ValueError: nothing is there, or no shards are; an address that cannot be read.
     """
-    folder = Path(root)
-    if not folder.is_dir():
+    root = data.root.removeprefix("file://")
+    if "://" in root:
+        folder = Path(data.cache).expanduser() if data.cache else default_cache()
+        return ShardReader(CachedShards(root, folder, int(data.cache_gb * 1e9)))
+    if not Path(root).is_dir():
         raise ValueError(f"data.root: {root} is no folder; make a corpus with `ophclip ingest SOURCE --out {root}`")
-    return ShardReader(folder)
+    return ShardReader(Path(root))
 
 
 def text_folder(config: TextConfig) -> Path:

@@ -53,7 +53,13 @@ class ClipTokenizer:
         """Tokens of `texts`: start, words, end, then zeros."""
         ids_bl: torch.Tensor = self._tokenizer(list(texts))
         ends_b = ids_bl.argmax(dim=1)
-        return Tokens(ids_bl=ids_bl, mask_bl=torch.arange(ids_bl.shape[1])[None, :] <= ends_b[:, None])
+        room = self._context_length - 2  # beside start and end
+        full = [text for text, end in zip(texts, ends_b.tolist(), strict=True) if end == room + 1]
+        return Tokens(
+            ids_bl=ids_bl,
+            mask_bl=torch.arange(ids_bl.shape[1])[None, :] <= ends_b[:, None],
+            truncated=sum(len(self._tokenizer.encode(text)) > room for text in full),
+        )
 
     def save(self, folder: Path) -> None:
         """Nothing to write: open_clip carries the vocabulary."""
@@ -93,7 +99,7 @@ class FolderTokenizer:
         encoded = self._backend.encode_batch(cleaned)
         ids_bl = torch.tensor([one.ids for one in encoded], dtype=torch.int64)
         mask_bl = torch.tensor([one.attention_mask for one in encoded], dtype=torch.bool)
-        return Tokens(ids_bl=ids_bl, mask_bl=mask_bl)
+        return Tokens(ids_bl=ids_bl, mask_bl=mask_bl, truncated=sum(bool(one.overflowing) for one in encoded))
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`, and beside it what transformers reads the padding from."""

@@ -68,8 +68,9 @@ def ingest(plan: Plan, progress: Progress) -> None:
 
 
 def ingest_config(plan: Plan) -> IngestConfig:
-    """The ingest options of this demo."""
-    return compose("ingest", [f"workers={plan.config.workers}", *plan.config.ingest], IngestConfig)
+    """The ingest options of this demo. Only in simulated pictures is nothing written that would have to be covered."""
+    unwritten = ["overlays.enabled=false"] if plan.simulated else []
+    return compose("ingest", [f"workers={plan.config.workers}", *unwritten, *plan.config.ingest], IngestConfig)
 
 
 def train(plan: Plan, progress: Progress) -> None:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes
-from ingest.media import frames_at, probe
+from ingest.media import frame_blocks, probe
 from ingest.shards import sha256_of
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
@@ -96,10 +96,10 @@ def embed_video(loaded: Loaded, path: Path, *, fps: float, batch_frames: int, sh
     duration_seconds = probe(path).duration_seconds
     seconds_t = grid_seconds(duration_seconds, fps)
     short_side_px = loaded.config.visual.image_size_px
-    parts = []
-    for first in range(0, len(seconds_t), _FRAMES_A_PASS):
-        frames = frames_at(path, seconds_t[first : first + _FRAMES_A_PASS].tolist(), short_side_px=short_side_px)
-        parts.append(embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, batch_frames))
+    parts = [
+        embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, batch_frames)
+        for frames in frame_blocks(path, seconds_t, _FRAMES_A_PASS, short_side_px=short_side_px)
+    ]
     return EmbeddedVideo(
         seconds_t=seconds_t,
         vectors_td=np.concatenate(parts),

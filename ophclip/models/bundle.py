@@ -96,7 +96,7 @@ def save_bundle(
         draft / CONFIG_NAME,
         {"format_version": FORMAT_VERSION, "weights_sha256": digest, "model": _inside_bundle(portable)},
     )
-    if described := described_for_open_clip(config):
+    if described := described_for_open_clip(config, sigmoid=model.logit_bias is not None):
         _write_json(draft / OPEN_CLIP_CONFIG_NAME, described)
     facts = {"weights SHA-256": f"`{digest}`", **card}
     text = card_text(portable, facts, options=options, opens_in_open_clip=described is not None)

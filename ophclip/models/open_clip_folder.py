@@ -22,15 +22,16 @@ from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, Vis
 from ophclip.data.hub import is_elsewhere
 from ophclip.models.architectures import OWN, architecture
 from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
+from ophclip.models.dual_encoder import SIGMOID_BIAS
 from ophclip.models.towers import POOLERS
 from ophclip.models.weights import weights_file
 
 _PREFIXES = {"visual.network.": "visual.", "text.network.": "text.", "log_logit_scale": "logit_scale"}
 """How our tensors begin, and how open_clip's do."""
-_NO_TENSORS_OF_OURS = ("logit_bias", "attn_mask", "text.attn_mask", "text.transformer.embeddings.position_ids")
+_NO_TENSORS_OF_OURS = ("attn_mask", "text.attn_mask", "text.transformer.embeddings.position_ids")
 
 
-def described_for_open_clip(config: ModelConfig) -> dict[str, Any] | None:
+def described_for_open_clip(config: ModelConfig, *, sigmoid: bool) -> dict[str, Any] | None:
     """The content of `open_clip_config.json`, None where open_clip could not build the same model.
 
     It knows no pooling over frames and none over the last four layers of a text tower, has one activation for both
@@ -44,6 +45,8 @@ def described_for_open_clip(config: ModelConfig) -> dict[str, Any] | None:
     model = {"embed_dim": config.embed_dim, "custom_text": True, "vision_cfg": vision, "text_cfg": text}
     if quick or quick_text:
         model["quick_gelu"] = True
+    if sigmoid:
+        model["init_logit_bias"] = SIGMOID_BIAS
     preprocess = {
         "mean": list(config.visual.mean),
         "std": list(config.visual.std),
@@ -63,8 +66,8 @@ def named_as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     ours = {theirs: own for own, theirs in _PREFIXES.items()}
     custom: dict[str, Tensor] = convert_to_custom_text_state_dict(dict(tensors))
     named = {_swapped(name, ours): value for name, value in custom.items() if name not in _NO_TENSORS_OF_OURS}
-    if "log_logit_scale" in named:
-        named["log_logit_scale"] = named["log_logit_scale"].reshape(())
+    for name in {"log_logit_scale", "logit_bias"} & named.keys():
+        named[name] = named[name].reshape(())
     return named
 
 
@@ -74,8 +77,8 @@ def read_open_clip_folder(folder: Path) -> tuple[ModelConfig, dict[str, Tensor],
     Raises:
         ValueError: it cannot be read, or is of an architecture that is not built here; names the file.
     """
-    file = weights_file(folder)
-    return _read_config(folder), named_as_ours(read_tensors(file)), file
+    config, file = _read_config(folder), weights_file(folder)
+    return config, named_as_ours(read_tensors(file)), file
 
 
 def describe_open_clip_folder(folder: Path) -> tuple[ModelConfig, str]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.media import frames_at, probe
+from ingest.media import frame_blocks, probe
 from ingest.shards import encode_jpeg
 from ophclip.config import IndexConfig
 from ophclip.evaluation.vectors import grid_seconds
@@ -95,8 +95,8 @@ def _read_video(
     wanted = {part.middle for part in windows}
     short_side_px = _short_side(path, loaded.config.visual.image_size_px, config.thumbnail_width_px)
     parts, thumbnails = [], {}
-    for first in range(0, len(seconds_t), _FRAMES_A_PASS):
-        frames = frames_at(path, seconds_t[first : first + _FRAMES_A_PASS].tolist(), short_side_px=short_side_px)
+    for block, frames in enumerate(frame_blocks(path, seconds_t, _FRAMES_A_PASS, short_side_px=short_side_px)):
+        first = block * _FRAMES_A_PASS
         parts.append(embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, config.batch_frames))
         for number in wanted & set(range(first, first + len(frames.seconds))):
             thumbnails[number] = _thumbnail(frames.pixels_thwc[number - first], config.thumbnail_width_px)

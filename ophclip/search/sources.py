@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State
-from ingest.records import Clip
+from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
-from ophclip.evaluation.tables import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,7 +39,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
         ValueError: one line that names the option or file: no corpus, another run in `out`, a missing device.
     """
     folder = RunFolder(Path(config.out))
-    corpus = open_corpus(config.data.root)
+    corpus = open_corpus(config.data)
     if folder.finished() is None:
         require_files(config.model)
     folder.begin_or_continue(config, corpus.fingerprint, partial(corpus_contents, corpus))

@@ -19,6 +19,8 @@ MAY_CHANGE = frozenset(
     {
         "out",
         "data.root",
+        "data.cache",
+        "data.cache_gb",
         "data.workers",
         "model.download",
         "trainer.device",

@@ -26,7 +26,7 @@ from ophclip.models.dual_encoder import DualEncoder
 from ophclip.models.preprocess import build_preprocess
 from ophclip.objectives import RetrievalMode
 from ophclip.training.chance import derived_seed, generator
-from retrieval_index.bank import NEVER, KnowledgeBank
+from retrieval_index.bank import NEVER, Key, KnowledgeBank
 
 _SMALL_BANK = 256
 _RETRIEVING = frozenset(RetrievalMode) - {RetrievalMode.NONE, RetrievalMode.SILENT_PAIRS}
@@ -62,7 +62,8 @@ class SilentVideos:
         self._config = config
         self._preprocess = build_preprocess(config.model.visual)
         ids = corpus.videos.silent if config.retrieval.mode in _RETRIEVING else ()
-        self.bank = KnowledgeBank(config.model.embed_dim, ids, key=config.retrieval.key.value)
+        self.bank = KnowledgeBank(config.model.embed_dim, ids)
+        self._key: Key = config.retrieval.key.value
         self._stands_for = _shuffled(ids, config.seed) if config.retrieval.shuffled else {}
 
     def refresh_is_due(self, step: int) -> bool:
@@ -97,9 +98,9 @@ class SilentVideos:
         if self.bank.refreshed_at == NEVER:
             return None
         options = self._config.retrieval
-        found = self.bank.search(title_bd.detach().float().cpu().numpy(), options.top_k)
+        found = self.bank.search(title_bd.detach().float().cpu().numpy(), options.top_k, self._key)
         ids_bk = [self._standing(ids) for ids in found.ids]
-        visual_bkd = np.stack([self.bank.vectors(ids).visual_nd for ids in ids_bk])
+        visual_bkd = np.stack([self.bank.vectors(ids).visual_md for ids in ids_bk])
         drawn_b = draw_retrieved(
             torch.from_numpy(found.scores_qk),
             torch.from_numpy(visual_bkd),
@@ -124,18 +125,21 @@ class SilentVideos:
         if self.bank.refreshed_at == NEVER:
             return None
         options, titles = self._config.retrieval, title_bd.detach().float()
-        found = self.bank.search(titles.cpu().numpy(), options.top_k)
+        found = self.bank.search(titles.cpu().numpy(), options.top_k, self._key)
         place = {video_id: number for number, video_id in enumerate(self.bank.ids)}
         mine = torch.tensor([place[one] for ids in found.ids for one in ids], dtype=torch.int64, device=titles.device)
         ids = [self.bank.ids[number] for number in sorted(set(gather_constant(mine).tolist()))]
-        keys_nd, standing = _on(titles, self.bank.vectors(ids).key_nd), self.bank.vectors(self._standing(ids))
+        keys_nd, standing = (
+            _on(titles, self.bank.vectors(ids, self._key).key_md),
+            self.bank.vectors(self._standing(ids)),
+        )
         scores_bn = titles @ keys_nd.T
         hits_bn = scores_bn >= options.min_score
         if not gather_constant(hits_bn.any().view(1)).any():
             return None
         return Table(
-            title_nd=_on(titles, standing.title_nd),
-            visual_nd=_on(titles, standing.visual_nd),
+            title_nd=_on(titles, standing.title_md),
+            visual_nd=_on(titles, standing.visual_md),
             scores_bn=scores_bn,
             hits_bn=hits_bn,
         )

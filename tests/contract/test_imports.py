@@ -14,6 +14,7 @@ LIGHT = (
     "ophclip.cli",
     "ophclip.config",
     "ophclip.composing",
+    "retrieval_index.config",
     "ingest.records",
     "ingest.config",
     "ingest.text.segment",

@@ -32,10 +32,9 @@ from ingest.config import (
 from ingest.manifest import Manifest, State
 from ingest.media import Reader, installed_readers
 from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
-from ingest.records import Level, Sample
+from ingest.records import VIDEO_SUFFIXES, Level, Sample
 from ingest.run import ingest
 from ingest.shards import ShardReader, decode_jpeg, write_staged
-from ingest.sources.source_file import SUFFIXES
 
 PLAIN = {
     "screen": ScreenConfig(kind=ScreenKind.OFF),
@@ -150,7 +149,7 @@ def test_what_cannot_begin_is_said_in_one_line(source: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"file/corpus: cannot be written \(Not a directory\): choose another"):
         ingest(source, tmp_path / "file" / "corpus", ALONE)
-    with pytest.raises(ValueError, match="no video files in it: expected files ending in " + SUFFIXES[0]):
+    with pytest.raises(ValueError, match="no video files in it: expected files ending in " + VIDEO_SUFFIXES[0]):
         ingest(tmp_path / "empty", tmp_path / "corpus", ALONE)
     missing = IngestConfig(workers=1, asr=AsrConfig(model="package:not-there-at-all/model"))
     with pytest.raises(ValueError, match=r"asr\.model: .* not-there-at-all is not installed: install it"):
