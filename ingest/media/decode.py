@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,6 @@ from ingest.records import Chapter, Probe
 
 _READER_BLOCK = 256
 """Frames fetched at once from a reader that is not read in one pass."""
-_GLANCES_PER_SECOND = 10.0
-"""Half a tenth of a second is then the most by which the pictures of two copies stand apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +67,8 @@ def scan(
     """Decode a video once: sound as a whole, and of the pictures those nearest at or before each 1/`fps` second.
 
     `on_frame` gets each sampled picture once, in order: its presentation second and uint8 RGB [H, W, 3], all of one
-    size. Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
+    size; `on_glance` ten pictures a second, whatever the reader, as uint8 grey [64, 64] (`ingest.media.luma.glance`).
+    Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
     LimitsConfig) or no picture of it decodes.
     """
     allowed = limits or LimitsConfig()
@@ -81,6 +79,8 @@ def scan(
         walk = Walk(container, video, audio, allowed)
         if reader is Reader.PYAV:
             walk.sample(fps, on_frame, short_side_px)
+        if on_glance is not None:
+            walk.glance(on_glance)
         walk.decode(threads)
         if walk.picture.last_seconds is None:
             raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")

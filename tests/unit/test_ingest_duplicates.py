@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
 from ingest.pictures.duplicates import against, near_duplicates
-from ingest.pictures.fingerprint import Fingerprint, build_embedder, fingerprint, marking, mirrored, window_hashes
+from ingest.pictures.fingerprint import (
+    LITE,
+    Fingerprint,
+    build_embedder,
+    fingerprint,
+    marking,
+    mirrored,
+    window_hashes,
+)
 from ophclip.simulate.config import Site
 from ophclip.simulate.draw import stream
 from ophclip.simulate.language import Procedure
@@ -130,17 +138,56 @@ class Colours:
         return np.stack([one / np.linalg.norm(one) for one in counts]).astype(np.float32)
 
 
-def test_vectors_find_a_copy_that_hashes_miss(videos: list[Video]) -> None:
+def test_vectors_find_a_copy_that_hashes_miss() -> None:
     config = DuplicatesConfig(min_similarity=0.99)
-    quarter = changed(videos[0], lambda pixels: np.ascontiguousarray(np.rot90(pixels)))
-    plain = {"a": fingerprint(videos[0]), "b": fingerprint(videos[1]), "c": fingerprint(quarter)}
-    assert near_duplicates(plain, config) == ()
-    seen = {"a": videos[0], "b": videos[1], "c": quarter}
+    one, other = (filmed(index, 42) for index in range(2))  # changes are compared from 40 s on
+    quarter = changed(one, lambda pixels: np.ascontiguousarray(np.rot90(pixels)))
+    seen = {"a": one, "b": other, "c": quarter}
+    assert near_duplicates({name: fingerprint(video) for name, video in seen.items()}, config) == ()
     (match,) = near_duplicates({name: fingerprint(video, Colours()) for name, video in seen.items()}, config)
     assert (match.video_id, match.of, match.score) == ("c", "a", 1.0)
     assert match.why == "alike to the model, shifted by +0.0 s"
-    mixed = {"a": fingerprint(videos[0], Colours()), "c": fingerprint(quarter)}
+    mixed = {"a": fingerprint(one, Colours()), "c": fingerprint(quarter)}
     assert near_duplicates(mixed, config) == (), "a fingerprint without vectors has no say"
+
+
+def turned(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(pixels, turn, (width, height)), np.uint8)
+
+
+def written_over(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    written = pixels.copy()
+    cv2.rectangle(written, (0, 96), (159, 119), (240, 240, 240), -1)
+    cv2.putText(written, "CASE 3", (8, 114), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 90), 2)
+    return written
+
+
+@pytest.mark.slow
+def test_a_copy_turned_or_written_over_is_found_and_no_other_operation() -> None:
+    """With the real weights of EfficientNet-Lite0; each copy must be refused for how it changes."""
+    config = DuplicatesConfig(model=LITE)
+    embedder = build_embedder(config)
+    operations = {f"v{index}": densely(index) for index in range(4)}
+    first = operations["v0"]
+    copies = {
+        "turned by 7 degrees": changed(first, lambda pixels: recoded(turned(pixels, 7.0))),
+        "turned by 180 degrees": changed(first, lambda pixels: recoded(turned(pixels, 180.0))),
+        "written over": changed(first, lambda pixels: recoded(written_over(pixels))),
+    }
+    references = {name: fingerprint(video, embedder) for name, video in operations.items()}
+    assert near_duplicates(references, config) == ()
+    for how, copy in copies.items():
+        (found,) = against({"c": fingerprint(copy, embedder)}, references, config)
+        assert found.of == "v0", how
+        assert "alike" in found.why, (how, found.why)
+
+
+def densely(index: int) -> Video:
+    """45 s of a simulated operation, two pictures a second."""
+    scene = Scene(plan(0, Site.A, "silent", index, procedure=Procedure.PHACO, pace=1.0), stream(index, "t"), 160, 120)
+    return [(half / 2, scene.render(20.0 + half / 2)) for half in range(90)]
 
 
 def test_another_model_makes_other_fingerprints() -> None:
