@@ -123,13 +123,16 @@ class DuplicatesConfig:
     """A video with fewer pictures is not compared."""
     shift_seconds: float = 0.2
     """How finely shifts in time are told apart."""
+    changes: bool = False
+    """Compare videos by what changes in them too: finds copies that were turned a little or written over. Off by
+    default: two still pictures under changing light can agree by chance, and are then refused."""
     min_change_similarity: float = 0.6
-    """Two pictures agree too if the cosine of what changes in their lowest frequencies is at least this: copies that
-    were turned a little or written over. Default: of 496 pairs of 45 s of simulated operations the most alike then
-    share 25 % of their pictures; copies with a logo, a caption or a speaker's window, or turned by 5 to 10 degrees,
-    share 72 % or more, with a banner over a quarter of the picture 50 %."""
+    """Two pictures agree in `changes` if the cosine of what changes in their lowest frequencies is at least this.
+    Default: of 120 pairs of 45 s of simulated operations the most alike then share 31 % of their pictures; copies with
+    a logo or a speaker's window, or turned by 5 to 10 degrees, share 70 % or more."""
     min_changing_seconds: float = 40.0
-    """A shorter video is not compared by what changes in it: of pairs of 22 s the most alike share 46 %."""
+    """A shorter video is not compared by what changes in it or in its vectors: of pairs of 22 s the most alike share
+    46 %."""
     model: str = ""
     """A model whose vectors are compared by how they change too: `efficientnet_lite0`, an open_clip folder or an
     open_clip architecture. None by default: EfficientNet-Lite0 takes 7 ms for every sampled picture, a sixth of
@@ -139,7 +142,7 @@ class DuplicatesConfig:
     `efficientnet_lite0` takes those of the package in the `demo` extra."""
     min_similarity: float = 0.5
     """Two pictures agree if the cosine of what changes in their vectors is at least this. Default, for
-    `efficientnet_lite0`: of 120 pairs of 45 s of simulated operations the most alike then share 38 % of their
+    `efficientnet_lite0`: of 120 pairs of 45 s of simulated operations the most alike then share 39 % of their
     pictures. Calibrate it for another model."""
 
     def __post_init__(self) -> None:

@@ -1,9 +1,9 @@
 """Copies that look otherwise in every picture and change alike from one to the next.
 
 A logo, a caption or a speaker's window stands still: what is left of a picture when the mean of the seconds around it
-is taken off knows nothing of it, and little of a small turn. So compared are not the pictures but their changes, those
-of the lowest frequencies, and those of a model's vectors where there are any. Changes are few and slow: they say
-something over three quarters of a minute, not over ten seconds.
+is taken off knows nothing of it, and little of a small turn. So compared are not the pictures but their changes: those
+of the lowest frequencies where wanted, and those of a model's vectors where there are any. Changes are few and slow:
+they say something over three quarters of a minute, not over ten seconds.
 
 T pictures, E of them moments at which much changes, D numbers of each.
 """
@@ -83,7 +83,7 @@ def _senses(config: DuplicatesConfig) -> tuple[_Sense, ...]:
         config.min_similarity,
         lambda mark: long(mark) and len(mark.vectors) == len(mark),
     )
-    return frequencies, model
+    return (frequencies, model) if config.changes else (model,)
 
 
 def _window(vertical: Margins, horizontal: Margins, *, mirror: bool) -> _View:
