@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval_index.config import VectorConfig, lists_for, probes_for
-from retrieval_index.exact import search_rows
 from retrieval_index.searcher import Top
 
 # FAISS types its C++ signatures; its Python wrappers take arrays.
@@ -46,7 +45,7 @@ class ApproximateSearcher:
     ) -> Top:
         """See `Searcher`; a query that finds fewer than `k` is searched exactly."""
         if allowed_n is not None and allowed_n.mean() <= self._config.exact_below:
-            return search_rows(rows_nd, queries_qd, k, allowed_n)
+            return _exactly(rows_nd, queries_qd, k, allowed_n)
         self.build(rows_nd)
         known_m = self._row_of_m >= 0
         found_m = known_m if allowed_n is None else known_m & allowed_n[self._row_of_m]
@@ -54,7 +53,7 @@ class ApproximateSearcher:
         rows_qk = np.where(keys_qk >= 0, self._row_of_m[keys_qk], -1)
         short_q = (rows_qk < 0).any(axis=1)
         if short_q.any():
-            scores_qk[short_q], rows_qk[short_q] = search_rows(rows_nd, queries_qd[short_q], k, allowed_n)
+            scores_qk[short_q], rows_qk[short_q] = _exactly(rows_nd, queries_qd[short_q], k, allowed_n)
         return Top(scores_qk, rows_qk)
 
     def build(self, rows_nd: NDArray[Any]) -> None:
@@ -163,6 +162,14 @@ class ApproximateSearcher:
             self._index = None
 
 
+def _exactly(
+    rows_nd: NDArray[Any], queries_qd: NDArray[np.float32], k: int, allowed_n: NDArray[np.bool_] | None
+) -> Top:
+    from retrieval_index.exact import search_rows  # brings torch
+
+    return search_rows(rows_nd, queries_qd, k, allowed_n)
+
+
 def _checksum(structure: NDArray[np.uint8], row_of_m: NDArray[np.int64]) -> int:
     return zlib.crc32(row_of_m.data, zlib.crc32(structure.data))
 
@@ -178,7 +185,7 @@ def _empty_index(rows_nd: NDArray[Any], config: VectorConfig) -> Any:
         index.hnsw.efConstruction = config.ef_construction
         index.is_trained = True
         return index
-    lists = lists_for(len(rows_nd), config)
+    lists = max(1, min(lists_for(len(rows_nd), config), len(rows_nd)))
     nearest_list = _faiss.IndexFlatIP(dim)
     index = (
         _faiss.IndexIVFFlat(nearest_list, dim, lists, metric)

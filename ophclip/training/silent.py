@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,10 +130,8 @@ class SilentVideos:
         place = {video_id: number for number, video_id in enumerate(self.bank.ids)}
         mine = torch.tensor([place[one] for ids in found.ids for one in ids], dtype=torch.int64, device=titles.device)
         ids = [self.bank.ids[number] for number in sorted(set(gather_constant(mine).tolist()))]
-        keys_nd, standing = (
-            _on(titles, self.bank.vectors(ids, self._key).key_md),
-            self.bank.vectors(self._standing(ids)),
-        )
+        keys_nd = _on(titles, self.bank.vectors(ids, self._key).key_md)
+        standing = self.bank.vectors(self._standing(ids))
         scores_bn = titles @ keys_nd.T
         hits_bn = scores_bn >= options.min_score
         if not gather_constant(hits_bn.any().view(1)).any():
@@ -179,7 +178,7 @@ def _shuffled(ids: Sequence[str], seed: int) -> dict[str, str]:
     return {ids[one]: ids[other] for one, other in zip(order, [*order[1:], *order[:1]], strict=True)}
 
 
-def _on(like: Tensor, rows: NDArray[np.float16]) -> Tensor:
+def _on(like: Tensor, rows: NDArray[np.floating[Any]]) -> Tensor:
     return torch.from_numpy(rows).to(like)
 
 

@@ -24,7 +24,7 @@ import ingest.manifest
 import ingest.pack
 import ingest.pool
 import ingest.run
-import ingest.shards
+import ingest.shards.format
 import ingest.stage
 import ingest.text.tools
 import ingest.work
@@ -97,7 +97,7 @@ def deaf(_config: object) -> Any:
 def watch(faults: Faults) -> None:
     """Let every touch of the corpus count: files, folders, flushes, statements, samples."""
     sys.addaudithook(faults.audited)
-    connect, fsync, add = sqlite3.connect, os.fsync, ingest.shards._add_bytes
+    connect, fsync, add = sqlite3.connect, os.fsync, ingest.shards.format._add_bytes
 
     def connected(*given: Any, **options: Any) -> sqlite3.Connection:
         connection = connect(*given, **options)
@@ -114,7 +114,7 @@ def watch(faults: Faults) -> None:
 
     ingest.manifest.sqlite3.connect = connected  # type: ignore[assignment]
     os.fsync = synced  # type: ignore[assignment]
-    ingest.shards._add_bytes = added
+    ingest.shards.format._add_bytes = added
 
 
 def run(source: Path, corpus: Path) -> None:
