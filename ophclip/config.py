@@ -133,7 +133,7 @@ class VisualConfig:
     patch_dropout: float = 0.0
     """Share of the patches that a transformer leaves out of each picture while training (Li et al. 2023): faster."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them: less memory, about a third slower."""
+    """Compute activations again in the backward pass instead of keeping them: less memory, one more forward pass."""
 
     def __post_init__(self) -> None:
         if self.image_size_px < 1:

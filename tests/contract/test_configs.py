@@ -28,7 +28,7 @@ GIVEN = ["data.root=corpus", "model.text.name=folder"]
 
 def test_experiments_and_models_are_there() -> None:
     assert {"demo", "ophvl"} <= set(EXPERIMENTS)
-    assert {"tiny", "demo", "rn50_bioclinicalbert", "vit_b_16"} <= set(MODELS)
+    assert {"tiny", "demo", "rn50_bioclinicalbert", "vit_b_16", "vit_l_14", "siglip", "surgvlp"} <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -80,6 +80,9 @@ def test_words_are_given_as_words() -> None:
             ["retrieval.mode=none", "retrieval.shuffled=true"],
             "^retrieval.shuffled: retrieval.mode=none retrieves nothing",
         ),
+        (["model.visual.patch_dropout=1"], r"^model\.visual\.patch_dropout: must lie in 0"),
+        (["optim.layer_decay=0"], r"^optim\.layer_decay: must lie above 0"),
+        (["model.pooling=lstm"], "model.pooling=lstm.*expected one of"),
         (["steps"], "missing EQUAL"),
     ],
 )

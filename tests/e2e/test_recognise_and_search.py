@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, State, VideoRow
+from ingest.media import frames_at
 from ingest.records import Clip
 from ingest.shards import sha256_of
-from ophclip.config import IndexConfig, ModelConfig, TextConfig, VisualConfig, ZeroShotConfig
+from ophclip.config import FramePooling, IndexConfig, ModelConfig, TextConfig, VisualConfig, ZeroShotConfig
 from ophclip.evaluation.datasets import read_cataract101, read_presence_table
 from ophclip.evaluation.embedding import class_vectors
 from ophclip.evaluation.prompts import Style, builtin_prompts
@@ -327,3 +328,46 @@ def test_real_video_is_scored_second_by_second_and_found_again(real_data: Path, 
         picture = next((real_data / "cataract1k" / "images").iterdir())
         hit = index.search(image=picture, k=1)[0]
         assert 0 <= hit.start_seconds < hit.peak_seconds < hit.end_seconds <= 38.4
+
+
+def test_a_learned_pooling_is_used_in_windows_queries_and_curves(place: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        name="tiny",
+        embed_dim=32,
+        visual=VisualConfig(name="tiny", image_size_px=64),
+        text=TextConfig(name="tiny", context_length=32),
+        pooling=FramePooling.TEMPORAL_TRANSFORMER,
+    )
+    model = build_model(config).eval()
+    torch.nn.init.normal_(model.pooling.added.weight)
+    save_bundle(tmp_path / "bundle", model, config, {})
+    video = place / "cataract101" / "videos" / "case_001.mp4"
+    (tmp_path / "videos").mkdir()
+    shutil.copy(video, tmp_path / "videos" / "one.mp4")
+    build_index(tmp_path / "bundle", tmp_path / "index", videos=tmp_path / "videos", config=IndexConfig(fps=1.0))
+    loaded = load_bundle(tmp_path / "bundle")
+    frames = frames_at(video, [float(second) for second in range(14)], short_side_px=64).pixels_thwc
+    inputs_tchw = loaded.preprocess(frames)
+
+    def encoded(first: int, stop: int) -> np.ndarray:
+        with torch.no_grad():
+            return loaded.model.encode_video(inputs_tchw[None, first:stop], normalise=True)[0].numpy()
+
+    with open_index(tmp_path / "index") as index:
+        for first in (0, 4, 10):
+            hit, *_ = index.search(vector=encoded(first, first + 4), k=1, merge=False)
+            assert hit.score == pytest.approx(1, abs=1e-4)
+            assert hit.start_seconds == first
+        hit, *_ = index.search(video=video, k=1, level="video")
+        assert hit.score == pytest.approx(1, abs=1e-4)
+        image = index.search(image=frames[3], k=1, merge=False)
+        assert image[0].score == pytest.approx(index.search(vector=encoded(3, 4), k=1, merge=False)[0].score, abs=1e-4)
+    prompts = builtin_prompts("cataract101")
+    for window_seconds, reach in ((0.0, 0), (4.0, 2)):
+        shown = ZeroShotConfig(window_seconds=window_seconds)
+        store = open_store(loaded, shown)
+        curve = score_video(store, video, prompts, shown)
+        vectors_cd = class_vectors(store, prompts, Style.ENSEMBLE)
+        expected_c = vectors_cd @ encoded(5 - reach, 6 + reach)
+        np.testing.assert_allclose(curve.scores_tc[5], expected_c, atol=1e-4)
