@@ -10,11 +10,11 @@ demo *args:
 
 # style, types, import directions, then the quick tests
 test *args: check
-    python -m pytest {{ args }}
+    OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile {{ args }}
 
 # the tests that take longer: whole runs, two processes, real engines
 test-slow *args:
-    python -m pytest -m slow {{ args }}
+    OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile -m slow {{ args }}
 
 # style, types and import directions
 check:

@@ -92,7 +92,7 @@ class _Packed:
     def __init__(self, corpus: Path) -> None:
         self._reader = ShardReader(corpus / SHARDS)
         self._keys: dict[str, list[str]] = {}
-        for level in (Level.CLIP, Level.VIDEO):
+        for level in Level:
             for entry in self._reader.entries(level):
                 self._keys.setdefault(entry.video_id, []).append(entry.key)
 

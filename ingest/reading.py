@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ingest.config import IngestConfig
 from ingest.manifest import Outcome
-from ingest.pictures.spans import screen_clips
+from ingest.pictures.spans import Shown, screen_clips
 from ingest.records import Chapter, Correction, Evidence, Metadata, Transcript
 from ingest.text.narration import Footage, Narration, narrate
 from ingest.text.titles import StructuredTitle, structure
@@ -37,7 +37,7 @@ def read_video(seen: Viewed, transcripts: Sequence[Transcript], tools: TextTools
     title, evidence = _title(metadata, narration, tools)
     outcome = Outcome(
         clips=narration.clips,
-        chapters=_within(metadata.chapters, seen.scan.probe.duration_seconds),
+        chapters=_within(metadata.chapters, seen.scan.picture_end_seconds),
         rejections=narration.rejections,
         corrections=(*masks, *narration.corrections),
         evidence=evidence,
@@ -61,7 +61,8 @@ def _masked(
 
 def _shown(narration: Narration, seen: Viewed, config: IngestConfig) -> Narration:
     """The narration without the clips whose pictures are no surgery."""
-    kept, refused = screen_clips(narration.clips, seen.spool.seconds, seen.verdicts, config.screen.min_surgery_share)
+    pictures = Shown(seconds=seen.spool.seconds, verdicts=seen.verdicts, end_seconds=seen.scan.picture_end_seconds)
+    kept, refused = screen_clips(narration.clips, pictures, config.screen.min_surgery_share)
     return replace(narration, clips=kept, narrated=bool(kept), rejections=(*narration.rejections, *refused))
 
 
@@ -74,6 +75,6 @@ def _title(metadata: Metadata, narration: Narration, tools: TextTools) -> tuple[
 
 
 def _within(chapters: Sequence[Chapter], duration_seconds: float) -> tuple[Chapter, ...]:
-    """Chapters that hold some of the video, cut to it: what metadata says may be longer than the file."""
+    """Chapters that hold some of the pictures, cut to them: what metadata says may be longer than the file."""
     cut = (replace(one, end_seconds=min(one.end_seconds, duration_seconds)) for one in chapters)
     return tuple(one for one in cut if one.end_seconds > one.start_seconds)

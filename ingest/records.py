@@ -13,6 +13,12 @@ from ingest.options import Option
 SAMPLE_RATE_HZ = 16_000
 """Of all sound in ingest: what Whisper and Silero listen to."""
 
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".mxf", ".ogv"),
+    *(".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".m2v", ".h264"),
+)
+"""Endings by which a video file is known in a folder: of players, cameras, discs and recorders of theatres."""
+
 
 class Level(str, Enum):
     """Levels of text: clip and whole video, which OphCLIP trains on (paper section 3.2), and phases between them."""

@@ -47,9 +47,7 @@ class Source:
 
 
 def with_transcripts(files: Sequence[SourceFile], folder: str) -> list[Source]:
-    """The files with their transcripts in `folder`, without any if it is empty. Raises ValueError if it is none."""
-    if folder and not Path(folder).is_dir():
-        raise ValueError(f"transcripts: {folder}: no such folder: give one with NAME.csv, NAME.srt or NAME.vtt")
+    """The files with their transcripts in `folder`, without any if it is empty."""
     return [
         Source(file=file, transcripts=find_transcripts(Path(folder), file.relative) if folder else ()) for file in files
     ]

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media import scan
-from ingest.pictures.duplicates import Match, against, near_duplicates
+from ingest.pictures import duplicates
+from ingest.pictures.duplicates import Match, near_duplicates
 from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks, build_embedder, marking
 from ingest.pool import Crash, Note, Tell, run_pool
-from ingest.sources import SourceError, SourceFile, find_videos, local_copy
+from ingest.sources import SourceError, SourceFile, local_copy
 
 _REPEAT, _EVALUATION = "repeats", "evaluation video"
 _SHORT_SIDE_PX, _TIMES_DENSER = 256, 8
@@ -55,12 +56,14 @@ class MarkStage:
         return Marked(fingerprint=marks.finish().to_bytes())
 
 
-def mark_evaluation_videos(manifest: Manifest, corpus: Path, config: IngestConfig, workers: int) -> dict[str, bytes]:
-    """Fingerprints of all videos of `against`, by path; those that are known are not read again.
+def mark_evaluation_videos(
+    against: Sequence[SourceFile], manifest: Manifest, corpus: Path, config: IngestConfig, workers: int
+) -> dict[str, bytes]:
+    """Fingerprints of the evaluation videos `against`, by path; those that are known are not read again.
 
     Raises ValueError in one line if one cannot be read: a guard with a hole would be worse than none.
     """
-    files = {file.location: file for source in config.against for file in find_videos(source)}
+    files = {file.location: file for file in against}
     known = manifest.evaluation_videos()
     new = [file for path, file in files.items() if known.get(path, ("", b""))[0] != _stamp(file, config)]
     build = partial(MarkStage, config, corpus / "staging")
@@ -131,7 +134,7 @@ def _reasons(
 ) -> dict[str, str]:
     mine = _Stored(manifest, video_ids)
     references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
-    leaked = {one.video_id: one for one in against(mine, references, config.duplicates)}
+    leaked = {one.video_id: one for one in duplicates.against(mine, references, config.duplicates)}
     rest = _Stored(manifest, [video_id for video_id in video_ids if video_id not in leaked])
     found = near_duplicates(rest, config.duplicates) if config.duplicates.enabled else ()
     repeated = {one.video_id: one for one in found}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import IngestConfig
+from ingest.disk import SICK_DISK, cannot_write
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.pictures.fingerprint import Marks, build_embedder
@@ -36,8 +36,6 @@ from ingest.text.tools import TextTools
 from ingest.viewed import Task, Viewed
 
 _SECONDS_BETWEEN_NOTES = 5.0
-SICK_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
-"""What a disk says that is full or broken; other errors are somebody's fault."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -278,15 +276,6 @@ def _on_disk(folder: Path) -> Iterator[None]:
         if error.errno not in SICK_DISK:
             raise
         raise HaltError(cannot_write(folder, error)) from error
-
-
-def cannot_write(path: Path, error: Exception) -> str:
-    """One line for a disk that is full or gone."""
-    why = getattr(error, "strerror", None) or error
-    return (
-        f"{path}: cannot be written ({why}): make room or mend the disk, then run the same command again; "
-        "what is done is kept"
-    )
 
 
 def _whole(seen: Viewed, result: Result) -> Sample:

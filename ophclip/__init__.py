@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ophclip.models.bundle import load, load_bundle
     from ophclip.search.index import open_index
-    from ophclip.training.fit import train
+    from ophclip.training.run import train
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "load_bundle", "open_index", "train"]
@@ -20,7 +20,7 @@ _HOMES = {
     "load": "ophclip.models.bundle",
     "load_bundle": "ophclip.models.bundle",
     "open_index": "ophclip.search.index",
-    "train": "ophclip.training.fit",
+    "train": "ophclip.training.run",
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from ingest.options import Option
+from ophclip.objectives import LossConfig, RetrievalConfig, SelfSupervision
 
 
 class TowerKind(Option):
@@ -25,21 +26,16 @@ class TextPooling(Option):
 
     MEAN = "mean"
     CLS = "cls"
+    LAST_FOUR = "last_four"
+    """The mean over tokens and over the last four layers, as the ancestors (SurgVLP, PeskaVLP) do."""
 
 
-class SelfSupervision(Option):
-    """Loss between two augmented views of a clip."""
+class FramePooling(Option):
+    """How the frames of a clip or video become one vector; untrained, all are the mean."""
 
-    SIMSIAM = "simsiam"
-    NONE = "none"
-
-
-class RetrievalMode(Option):
-    """How silent videos enter training (docs/method.md)."""
-
-    LIVE = "live"
-    SILENT_PAIRS = "silent_pairs"
-    NONE = "none"
+    MEAN = "mean"
+    ATTENTION = "attention"
+    TEMPORAL_TRANSFORMER = "temporal_transformer"
 
 
 class Precision(Option):
@@ -47,6 +43,14 @@ class Precision(Option):
 
     FP32 = "fp32"
     BF16 = "bf16"
+
+
+class MetricsLogger(Option):
+    """Where the rows of `metrics.csv` go besides; nothing is sent anywhere unless asked for."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
 
 
 class PresenceThreshold(Option):
@@ -77,7 +81,11 @@ class DataConfig:
     """What is read from the corpus and how batches are made of it."""
 
     root: str = MISSING
-    """Corpus folder that `ophclip ingest` wrote."""
+    """Corpus folder that `ophclip ingest` wrote, or the address of a copy of it (`s3://BUCKET/CORPUS`, `gs://...`)."""
+    cache: str = ""
+    """Folder that keeps the shards of an address; empty: `ophclip/shards` in the user's cache directory."""
+    cache_gb: float = 500.0
+    """Most gigabytes (10^9 bytes) that it keeps, all corpora together; it should hold all of the corpus."""
     clip_batch: int = 120
     """Clips in a batch. Default: the ancestors' 120."""
     video_batch: int = 25
@@ -98,6 +106,8 @@ class DataConfig:
                 raise ValueError(f"data.{name}: must be at least 1")
         if self.workers < 0:
             raise ValueError("data.workers: must not be negative; 0 loads in the training process")
+        if self.cache_gb <= 0:
+            raise ValueError("data.cache_gb: must be positive")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -109,7 +119,7 @@ class VisualConfig:
     name: str = MISSING
     """Architecture name in that library."""
     weights: str = ""
-    """Local file or `package:DISTRIBUTION/path`; empty starts from random weights."""
+    """Local file or folder, hub name or `package:DISTRIBUTION/path`; empty starts from random weights."""
     image_size_px: int = 224
     """Side of the square picture that the tower sees."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -120,10 +130,16 @@ class VisualConfig:
     """How many leading blocks are left as loaded (the stem counts with the first)."""
     frozen_batch_norm: bool = False
     """Keep the loaded statistics of every batch norm also while training: steadier and faster with small batches."""
+    patch_dropout: float = 0.0
+    """Share of the patches that a transformer leaves out of each picture while training (Li et al. 2023): faster."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a third slower."""
 
     def __post_init__(self) -> None:
         if self.image_size_px < 1:
             raise ValueError("model.visual.image_size_px: must be at least 1")
+        if not 0 <= self.patch_dropout < 1:
+            raise ValueError("model.visual.patch_dropout: must lie in 0 (off) up to, not including, 1")
         if self.frozen_blocks < 0:
             raise ValueError("model.visual.frozen_blocks: must not be negative")
         if self.kind is TowerKind.HF:
@@ -137,15 +153,17 @@ class TextConfig:
     kind: TowerKind = TowerKind.OPEN_CLIP
     """`open_clip` (a named architecture's text half) or `hf` (a local Hugging Face folder)."""
     name: str = MISSING
-    """Architecture name, local folder, hub name already in the cache, or `package:DISTRIBUTION/path`."""
+    """Architecture name for `open_clip`; for `hf` a local folder, hub name or `package:DISTRIBUTION/path`."""
     weights: str = ""
-    """Weights file for `open_clip`; for `hf` the folder carries them: `pretrained` loads them, empty starts random."""
+    """As of the visual tower; for `hf` also `pretrained`, which takes those that lie in its folder."""
+    tokenizer: str = ""
+    """Folder or hub name of the tokenizer, for `open_clip` architectures that do not use CLIP's (SigLIP)."""
     context_length: int = 77
     """Most tokens of a text. Default: CLIP's 77."""
     frozen_blocks: int = 0
     """How many leading transformer blocks are left as loaded (embeddings count with the first)."""
     pooling: TextPooling = TextPooling.MEAN
-    """Of `hf` towers: the mean over tokens, or the first token's vector. Default: mean, as sentence encoders do."""
+    """Of `hf` towers: `mean` over tokens, the first token (`cls`), `last_four`. Default: as sentence encoders do."""
 
     def __post_init__(self) -> None:
         if self.context_length < 2:
@@ -166,10 +184,14 @@ class ModelConfig:
     """Width of the common space. Default: the ancestors' 768."""
     visual: VisualConfig = field(default_factory=VisualConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    pooling: FramePooling = FramePooling.MEAN
+    """Over the frames of a clip or video. Default: the paper's mean; `temporal_transformer` also sees their order."""
     initial_temperature: float = 0.07
-    """Initial softmax temperature; learned, clamped so that the scale stays below 100."""
+    """Initial softmax temperature; learned, clamped so that the scale stays below 100. SigLIP begins at 0.1."""
     learned_temperature: bool = True
     """Whether the temperature is learned; the ancestors fix it at 0.1."""
+    download: bool = False
+    """Fetch hub names that are not in the Hugging Face cache. Without it nothing is ever fetched."""
 
     def __post_init__(self) -> None:
         if self.embed_dim < 1:
@@ -193,56 +215,6 @@ class AugmentConfig:
 
 
 @dataclass(kw_only=True, slots=True)
-class LossConfig:
-    """What is optimised at the two levels."""
-
-    self_supervision: SelfSupervision = SelfSupervision.SIMSIAM
-    """Between two views of each clip. Default: SimSiam (paper section 3.2)."""
-    self_supervision_weight: float = 1.0
-    """Weight of that loss at clip level (`w_ssl`)."""
-    mask_same_video: bool = True
-    """Leave clips of one video out of each other's negatives."""
-    share_equal_texts: bool = True
-    """Texts of a batch that are the same words are positives of each other's pictures instead of negatives."""
-
-    def __post_init__(self) -> None:
-        if self.self_supervision_weight < 0:
-            raise ValueError("loss.self_supervision_weight: must not be negative; 0 leaves the loss out")
-
-
-@dataclass(kw_only=True, slots=True)
-class RetrievalConfig:
-    """Silent videos as an auxiliary signal at video level (paper section 3.3)."""
-
-    mode: RetrievalMode = RetrievalMode.LIVE
-    """`live` loads and encodes what was retrieved; `silent_pairs` is the control that just trains on silent titles."""
-    top_k: int = 4
-    """How many silent videos are retrieved for a narrated title."""
-    min_score: float = 0.8
-    """Hits with a lower title cosine are dropped, so that an empty, vague or foreign bank adds nothing."""
-    visual_weight: float = 10.0
-    """Weight of visual agreement beside the title score when one of the top K is drawn."""
-    own_title: bool = True
-    """Also pair a retrieved silent video with its own title."""
-    weight: float = 1.0
-    """Weight of the retrieval loss (`w_ra`)."""
-    warmup_steps: int = 0
-    """Steps before retrieval begins; it never begins before the first full refresh of the bank."""
-    refresh_every: int = 500
-    """Steps between full re-encodings of the bank."""
-    momentum: float = 0.0
-    """Share of the old vector that stays when a step writes a row back; 0 replaces it."""
-
-    def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise ValueError("retrieval.top_k: must be at least 1; retrieval.mode=none turns retrieval off")
-        if self.refresh_every < 1 or self.warmup_steps < 0:
-            raise ValueError("retrieval.refresh_every must be at least 1 and retrieval.warmup_steps not negative")
-        if not 0 <= self.momentum < 1:
-            raise ValueError("retrieval.momentum: must lie in 0 (replace) up to, not including, 1")
-
-
-@dataclass(kw_only=True, slots=True)
 class OptimConfig:
     """AdamW with warm-up and cosine decay."""
 
@@ -250,15 +222,25 @@ class OptimConfig:
     """Peak rate. Default: the ancestors' 5e-5."""
     text_learning_rate_factor: float = 1.0
     """Rate of the text tower's loaded layers against the peak."""
+    layer_decay: float = 1.0
+    """Each block of a tower learns at this factor of the rate of the one above it; 1 gives all the same rate."""
     weight_decay: float = 0.05
+    """Of matrices; norms, biases, positions, class tokens and the temperature do not decay."""
     warmup_steps: int = 100
     """Steps over which the rate rises from zero; half a cosine over the remaining `trainer.steps` follows."""
     clip_gradient_norm: float = 1.0
     """Gradients are scaled down to this norm; 0 leaves them."""
+    ema_decay: float = 0.0
+    """Share of the old value that stays in a running average of the weights after each step. The average is what is
+    validated and exported; 0 keeps none. Usual: 0.999."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ValueError("optim.learning_rate: must be positive")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError("optim.ema_decay: must lie in 0 (no average) up to, not including, 1")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError("optim.layer_decay: must lie above 0 and up to 1 (all blocks alike)")
         if self.weight_decay < 0 or self.warmup_steps < 0 or self.clip_gradient_norm < 0:
             raise ValueError("optim: weight_decay, warmup_steps and clip_gradient_norm must not be negative")
 
@@ -270,20 +252,53 @@ class TrainerConfig:
     steps: int = 10_000
     """Optimiser steps."""
     precision: Precision = Precision.FP32
+    micro_batch: int = 0
+    """Most samples whose activations are in memory at once. The loss still sees the whole batch: vectors are computed
+    without activations and each part is computed again when its gradient is known (Gao et al. 2021, gradient cache),
+    one more forward pass. 0 holds the whole batch. Batch norm sees the parts."""
+    compile: bool = False
+    """Compile both towers with torch.compile: minutes at the start for faster steps on a GPU."""
     checkpoint_every: int = 500
     """Steps between checkpoints; the last one is always written."""
     log_every: int = 10
     """Steps between rows of `metrics.csv`."""
+    loggers: list[MetricsLogger] = field(default_factory=lambda: [MetricsLogger.TENSORBOARD])
+    """Besides `metrics.csv`: `tensorboard`, `wandb` (offline, into the run folder; `wandb sync` sends it) and `mlflow`
+    (into the run folder). The last two want their package installed."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
 
     def __post_init__(self) -> None:
+        if self.micro_batch < 0:
+            raise ValueError("trainer.micro_batch: must not be negative; 0 holds the whole batch")
         if self.steps < 1 or self.checkpoint_every < 1 or self.log_every < 1:
             raise ValueError("trainer: steps, checkpoint_every and log_every must be at least 1")
         if self.device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"trainer.device: expected auto, cpu or cuda, found {self.device}")
+
+
+@dataclass(kw_only=True, slots=True)
+class ValidationConfig:
+    """Zero-shot recognition on held-out videos while training goes on; nothing is chosen by it."""
+
+    dataset: str = ""
+    """`cataract101`, `ophnet`, `phase-table` or `presence-table`, as for `ophclip zeroshot`; empty: none."""
+    root: str = ""
+    """Folder of the dataset, or the table."""
+    split: str = ""
+    """The part of a phase dataset to take, such as `val`; empty takes all of it."""
+    prompts: str = ""
+    """Prompts file or shipped set; empty takes the dataset's own."""
+    every: int = 1000
+    """Steps between validations; the last step is always validated."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError("validation.every: must be at least 1")
+        if bool(self.dataset) != bool(self.root):
+            raise ValueError("validation: dataset and root belong together; give both or neither")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -300,6 +315,7 @@ class TrainConfig:
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         if (
@@ -317,7 +333,7 @@ class ZeroShotConfig:
     fps: float = 1.0
     """Frames per second of video that are scored, by timestamp. Default: `video_macro_v1`."""
     window_seconds: float = 0.0
-    """Each second is scored by the mean of frames within this window; 0 scores single frames."""
+    """Each second is scored by the frames within this window, pooled; 0 scores single frames."""
     smoothing_seconds: float = 0.0
     """Phases are also predicted from scores averaged over this much of the past, reported apart; 0 leaves it out."""
     threshold: PresenceThreshold = PresenceThreshold.MEAN_PROMPT
@@ -349,7 +365,7 @@ class IndexConfig:
     stride_seconds: float = 2.0
     """Distance between the starts of windows."""
     fps: float = 2.0
-    """Frames per second that are encoded; a window's vector is the mean of its frames'."""
+    """Frames per second that are encoded; a window's vector is pooled from its frames'."""
     batch_frames: int = 64
     """Frames encoded at once."""
     thumbnail_width_px: int = 256

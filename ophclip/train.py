@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 
 from ophclip.composing import config_folder, register, typed
 from ophclip.config import TrainConfig
+from ophclip.progress import shown
+from ophclip.training.run import train
 
 register()
 
@@ -19,10 +21,6 @@ def main(composed: DictConfig) -> None:
     """Train; a user's error is one line on standard error and exit status 2."""
     try:
         config = typed(composed, TrainConfig)
-        # Torch comes in only once the options stand.
-        from ophclip.progress import shown
-        from ophclip.training.fit import train
-
         with shown("train") as progress:
             result = train(config, progress)
     except (ValueError, OSError) as error:

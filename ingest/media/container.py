@@ -17,26 +17,40 @@ import av.error
 from av.stream import Disposition
 
 from ingest.config.sources import LimitsConfig
-from ingest.media.geometry import geometry_of, pixel_aspect
-from ingest.records import Chapter, Probe
+from ingest.records import Chapter
 
 CLOCK_TOLERANCE_SECONDS = 1e-6
 """Two seconds closer than this are one moment: timestamps are rational, callers' seconds are floats."""
+
+
+_OPENING = {
+    "protocol_whitelist": "file",  # a playlist cannot make FFmpeg read elsewhere
+    "merge_pmt_versions": "1",  # the streams of an MPEG recording that is put together from parts stay the same ones
+}
+_TIMESTAMPS_MAY_RESTART = 0x0200
+"""AVFMT_TS_DISCONT among the flags of a format."""
+_STAMPED_FORMATS = ("mov", "matroska", "asf", "flv", "mxf")
+"""Formats as FFmpeg names them."""
+_AVI = "avi"
+_RAW_FPS = 25.0
+"""Frame rate where a file says none."""
+_COUNTED_FROM_ZERO = "matroska"
+"""A format whose length counts from second zero, wherever its first picture stands."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """Open a media file for reading as an `av.container.InputContainer`.
 
-    Raises ValueError in one line, naming the file and the remedy, if it is missing or is no media file.
+    Raises ValueError in one line, naming the file and the remedy, if it is missing, is no media file or is damaged
+    where nothing can be saved.
     """
     try:
-        # An absolute name cannot be taken for a protocol, and a playlist cannot make FFmpeg read elsewhere.
-        container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
+        # An absolute name cannot be taken for a protocol; titles in another encoding than UTF-8 do not matter here.
+        with av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace") as container:
+            yield container
     except av.error.FFmpegError as error:
         raise ValueError(f"{path}: not a readable video ({_words(error)}): replace or remove this file") from error
-    with container:
-        yield container
 
 
 def _words(error: av.error.FFmpegError) -> str:
@@ -48,11 +62,34 @@ def start_seconds(container: Any) -> float:
     return 0.0 if container.start_time is None else float(container.start_time) / av.time_base
 
 
+def clock_may_restart(container: Any) -> bool:
+    """Whether the format lets timestamps begin anew midway: MPEG streams, which recorders put together from parts."""
+    return bool(container.format.flags & _TIMESTAMPS_MAY_RESTART)
+
+
+def keeps_times(container: Any) -> bool:
+    """Whether the format holds the presentation time of every picture, and in its header how long it lasts."""
+    name: str = container.format.name
+    return name.startswith(_STAMPED_FORMATS)
+
+
+def can_jump(container: Any, stream: Any) -> bool:
+    """Whether after a jump pictures have the seconds that they have when a file is read from the front.
+
+    MPEG streams and AVI do not keep the time of every picture; what FFmpeg guesses after a jump is another time.
+    """
+    alone = container.format.name == _AVI and bool(stream.codec_context.codec.intra_only)
+    return alone or keeps_times(container)
+
+
 def video_stream(container: Any, path: Path) -> Any:
     """The video stream that players show, cover pictures apart. Raises ValueError if there is none."""
     moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not moving:
         raise ValueError(f"{path}: no video stream in this file: replace or remove it")
+    moving = [stream for stream in moving if stream.codec_context is not None]
+    if not moving:
+        raise ValueError(f"{path}: its pictures are coded in a way that FFmpeg does not know: convert this file")
     best = container.streams.best("video")
     return best if best in moving else moving[0]
 
@@ -63,9 +100,9 @@ def audio_stream(container: Any) -> tuple[Any | None, str]:
     Of the streams that the file marks as default (of all, if it marks none) the one with the most to hear, that is the
     highest sample rate, and of equals the first.
     """
-    streams = list(container.streams.audio)
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if not streams:
-        return None, ""
+        return None, "its sound is coded in a way that FFmpeg does not know" if container.streams.audio else ""
     marked = [stream for stream in streams if stream.disposition & Disposition.default]
     offered = marked or streams
     chosen = max(offered, key=lambda stream: stream.codec_context.sample_rate or 0)
@@ -75,12 +112,34 @@ def audio_stream(container: Any) -> tuple[Any | None, str]:
     why = "highest sample rate" if len(rates) > 1 else "first"
     reason = f"{why} of {len(marked)} marked default" if len(marked) > 1 else "marked default" if marked else why
     rate_hz = chosen.codec_context.sample_rate
-    return chosen, f"{len(streams)} audio streams: number {streams.index(chosen)} was taken ({rate_hz} Hz, {reason})"
+    place = audio_place(container, chosen)
+    return chosen, f"{len(streams)} audio streams: number {place} was taken ({rate_hz} Hz, {reason})"
 
 
 def audio_place(container: Any, stream: Any | None) -> int | None:
     """Index of a stream among the audio streams."""
     return None if stream is None else list(container.streams.audio).index(stream)
+
+
+class Packets:
+    """All packets of some streams of a container, last the empty ones that make decoders give up what they hold."""
+
+    def __init__(self, container: Any, *streams: Any) -> None:
+        self._container = container
+        self._streams = streams
+        self.late_stream = False
+        """Whether a stream has begun midway; PyAV cannot read it, and trips over it."""
+
+    def __iter__(self) -> Iterator[Any]:
+        ended = False
+        while not ended:
+            try:
+                for packet in self._container.demux(*self._streams):
+                    ended = ended or (packet.dts is None and not packet.size)
+                    yield packet
+                return
+            except IndexError:  # noqa: PERF203 once at most for each such stream
+                self.late_stream = True
 
 
 def decoded(packet: Any) -> tuple[list[Any], bool]:
@@ -93,27 +152,39 @@ def decoded(packet: Any) -> tuple[list[Any], bool]:
         return [], False
 
 
-def frame_seconds(frame: Any, start: float) -> float | None:
-    """Presentation second of a decoded picture or block of sound, None if it carries none."""
-    second: float | None = frame.time
-    return None if second is None else second - start
+def presented_seconds(container: Any, block: Any) -> float | None:
+    """Presentation second of a packet, picture or block of sound, None if it carries none."""
+    # AVI numbers pictures as they are stored; presentation times that FFmpeg makes of that can be out of order.
+    ticks = block.dts if container.format.name == _AVI else block.pts
+    if ticks is None:
+        return None
+    base = block.time_base
+    return float(ticks * base.numerator / base.denominator) - start_seconds(container)
 
 
 def claimed_seconds(stream: Any) -> float | None:
     """How long the container says a stream lasts, None where the format keeps no such figure."""
-    if stream.duration is None:
-        return None
-    return float(stream.duration * stream.time_base)
+    if stream.container.format.name == _AVI and stream.type == "video":
+        return float(stream.frames * picture_step_seconds(stream))  # as its header says, however much is there
+    return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def container_seconds(container: Any) -> float | None:
     """How long the container says it lasts."""
-    return None if container.duration is None else float(container.duration) / av.time_base
+    if container.duration is None:
+        return None
+    before = start_seconds(container) if container.format.name.startswith(_COUNTED_FROM_ZERO) else 0.0
+    return float(container.duration) / av.time_base - before
 
 
 def mean_fps(stream: Any) -> float:
     """Mean frame rate as the container counts it, 0.0 if it does not."""
     return float(stream.average_rate or stream.guessed_rate or Fraction(0))
+
+
+def picture_step_seconds(stream: Any) -> float:
+    """From one picture to the next where pictures carry no timestamps."""
+    return 1.0 / (mean_fps(stream) or _RAW_FPS)
 
 
 def pin_threads(stream: Any, threads: int) -> None:
@@ -136,7 +207,11 @@ def container_chapters(container: Any) -> tuple[Chapter, ...]:
 def require_within(container: Any, stream: Any, path: Path, limits: LimitsConfig) -> None:
     """Raise ValueError in one line if the header of a file asks for more than `limits`."""
     width, height = stream.codec_context.width, stream.codec_context.height
-    hours = max(claimed_seconds(stream) or 0.0, container_seconds(container) or 0.0) / 3600
+    # Where the clock may begin anew, its last reading less its first is no length.
+    told = (
+        0.0 if clock_may_restart(container) else max(claimed_seconds(stream) or 0.0, container_seconds(container) or 0)
+    )
+    hours = told / 3600
     excess = {
         "max_pixels": (width * height > limits.max_pixels, f"pictures of {width} x {height} pixels"),
         "max_hours": (hours > limits.max_hours, f"{hours:.1f} hours"),
@@ -146,32 +221,3 @@ def require_within(container: Any, stream: Any, path: Path, limits: LimitsConfig
         if exceeded:
             allowed = getattr(limits, name)
             raise ValueError(f"{path}: {found}, limits.{name} is {allowed}: raise it if the file is right")
-
-
-def probe(path: Path) -> Probe:
-    """What the container says of a video, once its first picture has been decoded.
-
-    Raises ValueError in one line if the file cannot be read, has no video stream or no picture that decodes.
-    """
-    with opened(path) as container:
-        stream = video_stream(container, path)
-        sound, _reason = audio_stream(container)
-        picture = _first_picture(container, stream)
-        if picture is None:
-            raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")
-        width, height = geometry_of(picture, pixel_aspect(stream)).shown_size(picture.width, picture.height)
-        duration = claimed_seconds(stream) or container_seconds(container) or 0.0
-        return Probe(
-            duration_seconds=duration,
-            width_px=width,
-            height_px=height,
-            mean_fps=mean_fps(stream),
-            video_streams=len(container.streams.video),
-            audio_streams=len(container.streams.audio),
-            audio_stream_index=audio_place(container, sound),
-        )
-
-
-def _first_picture(container: Any, stream: Any) -> Any | None:
-    pin_threads(stream, 1)
-    return next((picture for packet in container.demux(stream) for picture in decoded(packet)[0]), None)

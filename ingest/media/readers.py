@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config import Reader
+from ingest.config.sources import LimitsConfig
+from ingest.media.clock import Clock
 from ingest.media.container import (
     CLOCK_TOLERANCE_SECONDS,
+    Packets,
+    can_jump,
     decoded,
-    frame_seconds,
     opened,
+    picture_step_seconds,
     pin_threads,
     start_seconds,
     video_stream,
 )
-from ingest.media.geometry import Geometry, geometry_of, pixel_aspect, scaled_size, to_pixels
+from ingest.media.geometry import Canvas, Geometry, geometry_of, is_untold_709, pixel_aspect, scaled_size
 from ingest.records import Frames
 
 _JUMP_SECONDS = 10.0
 """Where a format has no index, a gap longer than this is jumped over and a shorter one decoded through."""
+
+_COMMON_FORMATS = ("mov", "matroska")
+"""Formats (as FFmpeg names them) in which all readers find the same pictures: decord does not in WMV."""
 
 
 def frames_at(
@@ -40,17 +47,39 @@ def frames_at(
     """
     if not len(seconds):
         raise ValueError(f"{path}: frames_at was asked for no second at all: give at least one")
+    order = np.argsort(seconds, kind="stable")
+    asked = np.asarray(seconds, dtype=np.float64)[order]
+    (found,) = frame_blocks(path, asked, len(asked), short_side_px=short_side_px, reader=reader)
+    places = np.argsort(order)
+    return Frames(seconds=found.seconds[places], pixels_thwc=found.pixels_thwc[places])
+
+
+def frame_blocks(
+    path: Path,
+    seconds: Sequence[float] | NDArray[np.float64],
+    block: int,
+    *,
+    short_side_px: int | None = None,
+    reader: Reader = Reader.PYAV,
+) -> Iterator[Frames]:
+    """As `frames_at` for seconds that do not decrease, so many pictures at a time: PyAV opens the file once."""
     require_reader(reader)
-    read = _read_pyav if reader is Reader.PYAV or not _shown_as_stored(path) else _READERS[reader]
-    return read(path, np.asarray(seconds, dtype=np.float64), short_side_px)
+    asked = np.asarray(seconds, dtype=np.float64)
+    blocks = [asked[first : first + block] for first in range(0, len(asked), block)]
+    if reader is Reader.PYAV or not _is_plain(path):
+        yield from _read_pyav(path, blocks, short_side_px)
+    else:
+        yield from (_OTHERS[reader](path, one, short_side_px) for one in blocks)
 
 
-def _shown_as_stored(path: Path) -> bool:
-    """Whether pixels are square and upright; libraries differ in what they do with others, so PyAV reads those."""
+def _is_plain(path: Path) -> bool:
+    """Whether the libraries agree on a file; PyAV reads those on which they do not."""
     with opened(path) as container:
         stream = video_stream(container, path)
         _second, frame = _Cursor(container, path).at_or_before(0.0)
-        return geometry_of(frame, pixel_aspect(stream)) == Geometry()
+        as_stored = geometry_of(frame, pixel_aspect(stream)) == Geometry()
+        odd = frame.interlaced_frame or is_untold_709(frame)
+        return as_stored and not odd and container.format.name.startswith(_COMMON_FORMATS)
 
 
 def require_reader(reader: Reader) -> None:
@@ -65,40 +94,43 @@ def installed_readers() -> tuple[Reader, ...]:
     return tuple(reader for reader, module in modules.items() if importlib.util.find_spec(module))
 
 
-def _read_pyav(path: Path, seconds: NDArray[np.float64], short_side_px: int | None) -> Frames:
-    taken: dict[int, tuple[float, NDArray[np.uint8]]] = {}
+def _read_pyav(path: Path, blocks: Iterable[NDArray[np.float64]], short_side_px: int | None) -> Iterator[Frames]:
     with opened(path) as container:
-        cursor, aspect = _Cursor(container, path), pixel_aspect(video_stream(container, path))
-        last: tuple[Any, tuple[float, NDArray[np.uint8]]] | None = None
-        for place in np.argsort(seconds, kind="stable"):
-            second, frame = cursor.at_or_before(float(seconds[place]))
-            if last is None or last[0] is not frame:
-                last = (frame, (second, to_pixels(frame, short_side_px, aspect)))
-            taken[int(place)] = last[1]
-    found = [taken[place] for place in range(len(seconds))]
-    return _frames([second for second, _ in found], np.stack([pixels for _, pixels in found]))
+        cursor = _Cursor(container, path)
+        canvas = Canvas(pixel_aspect(video_stream(container, path)), short_side_px)
+        _second, last = cursor.at_or_before(0.0)
+        pixels = canvas.pixels(last)  # the first picture gives the size, whichever are asked for
+        for block in blocks:
+            taken: list[tuple[float, NDArray[np.uint8]]] = []
+            for asked in block.tolist():
+                second, frame = cursor.at_or_before(asked)
+                if frame is not last:
+                    last, pixels = frame, canvas.pixels(frame)
+                taken.append((second, pixels))
+            yield _frames([second for second, _ in taken], np.stack([one for _, one in taken]))
 
 
 class _Cursor:
-    """Walks forward through a video, jumping by key frames where that saves decoding."""
+    """Walks forward through a video, jumping by key frames where that is safe and saves decoding."""
 
     def __init__(self, container: Any, path: Path) -> None:
         self._container = container
         self._path = path
         self._stream = video_stream(container, path)
         self._start = start_seconds(container)
+        self._jumps = can_jump(container, self._stream)
         pin_threads(self._stream, 1)
         self._current: tuple[float, Any] | None = None
-        self._upcoming: tuple[float, Any] | None = None
-        self._rewind(0.0)
+        self._decoded = self._pictures()
+        self._upcoming = next(self._decoded, None)
 
     def at_or_before(self, second: float) -> tuple[float, Any]:
         """Seconds asked for must not decrease."""
-        if self._worth_jumping(second):
+        if self._jumps and self._worth_jumping(second):
             self._jump(second)
         while self._upcoming is not None and self._upcoming[0] <= second + CLOCK_TOLERANCE_SECONDS:
             self._current = self._upcoming
-            self._upcoming = self._next()
+            self._upcoming = next(self._decoded, None)
         found = self._current or self._upcoming
         if found is None:
             raise ValueError(f"{self._path}: no picture decodes at {second:.3f} s: replace or remove this file")
@@ -117,36 +149,31 @@ class _Cursor:
         # An index may be in decoding order, so that a jump can land just past the moment: then from further back.
         back = 0.0
         while True:
-            self._rewind(second - back)
+            self._seek(max(second - back, 0.0))
             if back >= second or (self._upcoming is not None and self._upcoming[0] <= second):
                 return
             back = max(1.0, 2.0 * back)
 
-    def _rewind(self, second: float) -> None:
-        if second > 0.0:
+    def _seek(self, second: float) -> None:
+        try:
             self._container.seek(self._timestamp(second), stream=self._stream, backward=True, any_frame=False)
-        elif self._current is not None:
-            self._container.seek(self._timestamp(0.0), stream=self._stream, backward=True, any_frame=False)
-        self._decoded = _pictures(self._container, self._stream)
-        self._upcoming = self._next()
-
-    def _next(self) -> tuple[float, Any] | None:
-        for frame in self._decoded:
-            second = frame_seconds(frame, self._start)
-            if second is not None:
-                return second, frame
-        return None
+        except av.error.FFmpegError:
+            self._jumps = False  # what cannot be searched is walked through from where it is
+            return
+        self._decoded = self._pictures()
+        self._upcoming = next(self._decoded, None)
 
     def _timestamp(self, second: float) -> int:
         return int((second + self._start) / self._stream.time_base)
 
-
-def _pictures(container: Any, stream: Any) -> Iterator[Any]:
-    try:
-        for packet in container.demux(stream):
-            yield from decoded(packet)[0]
-    except av.error.FFmpegError:
-        return  # a file that is cut off ends here
+    def _pictures(self) -> Iterator[tuple[float, Any]]:
+        clock, step_seconds = Clock(self._container, LimitsConfig()), picture_step_seconds(self._stream)
+        try:
+            for packet in Packets(self._container, self._stream):
+                for frame in decoded(packet)[0]:
+                    yield clock.second(self._stream, frame, step_seconds), frame
+        except av.error.FFmpegError:
+            return  # a file that is cut off ends here
 
 
 def _read_decord(path: Path, seconds: NDArray[np.float64], short_side_px: int | None) -> Frames:
@@ -188,8 +215,7 @@ def _frames(seconds: Sequence[float] | NDArray[np.float64], pixels_thwc: NDArray
     return Frames(seconds=np.asarray(seconds, dtype=np.float64), pixels_thwc=pixels_thwc)
 
 
-_READERS: dict[Reader, Callable[[Path, NDArray[np.float64], int | None], Frames]] = {
-    Reader.PYAV: _read_pyav,
+_OTHERS: dict[Reader, Callable[[Path, NDArray[np.float64], int | None], Frames]] = {
     Reader.DECORD: _read_decord,
     Reader.TORCHCODEC: _read_torchcodec,
 }

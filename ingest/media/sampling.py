@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import av.error
 import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from ingest.media.container import CLOCK_TOLERANCE_SECONDS, frame_seconds
+from ingest.media.container import CLOCK_TOLERANCE_SECONDS
 from ingest.records import SAMPLE_RATE_HZ
 
 _GAP_SECONDS = 0.1
@@ -23,9 +24,13 @@ class PictureClock:
         self.last_seconds: float | None = None
         self.end_seconds = 0.0
         self.count = 0
+        self.longest_gap = (0.0, 0.0)
+        """First and last second of it."""
 
     def push(self, second: float, frame: Any) -> None:
         self.count += 1
+        if self.last_seconds is not None and second - self.last_seconds > self.longest_gap[1] - self.longest_gap[0]:
+            self.longest_gap = self.last_seconds, second
         if self.last_seconds is None or second > self.last_seconds:
             # Only the last picture's length counts: with reordered pictures the others' may be wrong.
             self.last_seconds = second
@@ -79,27 +84,35 @@ class GridSampler(PictureClock):
 class SoundTrack:
     """Collects sound on the container's clock, as 16-bit samples to halve what is held."""
 
-    def __init__(self, start: float) -> None:
-        self._start = start
+    def __init__(self) -> None:
+        self._form: tuple[str, str, int] | None = None
         self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
         self._blocks: list[NDArray[np.int16]] = []
         self._samples = 0
         self._heard_seconds = 0.0
+        self.lost_blocks = 0
+        """Blocks of a form that cannot be brought to ours."""
+        self.filled_seconds = 0.0
+        """Silence put in where sound was missing, before the first sound apart."""
 
     @property
     def end_seconds(self) -> float:
         return self._heard_seconds
 
-    def push(self, block: Any) -> None:
-        second = frame_seconds(block, self._start)
-        if second is not None and second - self._heard_seconds > _GAP_SECONDS:
+    def push(self, second: float, block: Any) -> None:
+        """Take the next decoded block. A block of another form (rate, channels) than the one before is no fault."""
+        form = (block.format.name, block.layout.name, block.sample_rate)
+        if self._form not in (None, form):
             self._drain()
+        self._form = form
+        if second - self._heard_seconds > _GAP_SECONDS:
+            self._drain()
+            self.filled_seconds += second - self._heard_seconds if self._samples else 0.0
             self._pad_to(round(second * SAMPLE_RATE_HZ))
             self._heard_seconds = second
         self._heard_seconds += block.samples / block.sample_rate
         block.pts = None
-        for piece in self._resampler.resample(block):
-            self._append(piece)
+        self._take(block)
 
     def finish(self) -> NDArray[np.float32]:
         self._drain()
@@ -111,13 +124,18 @@ class SoundTrack:
         return sound
 
     def _drain(self) -> None:
-        for piece in self._resampler.resample(None):
-            self._append(piece)
+        self._take(None)
         self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
 
-    def _append(self, piece: Any) -> None:
-        self._blocks.append(piece.to_ndarray().reshape(-1))
-        self._samples += len(self._blocks[-1])
+    def _take(self, block: Any | None) -> None:
+        try:
+            pieces = self._resampler.resample(block)
+        except av.error.FFmpegError:
+            self.lost_blocks += 1
+            return
+        for piece in pieces:
+            self._blocks.append(np.asarray(piece.to_ndarray(), dtype=np.int16).reshape(-1))
+            self._samples += len(self._blocks[-1])
 
     def _pad_to(self, samples: int) -> None:
         self._blocks.append(np.zeros(max(0, samples - self._samples), dtype=np.int16))

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingest.atomic import sync_folder, write_json
+from ingest.records import VIDEO_SUFFIXES
 from ingest.sources.fetch import Wanted, clean_address, refused, without_secrets
 from ingest.sources.folder import local_file
 from ingest.sources.listing import listed_file
 from ingest.sources.remote import SourceError
-from ingest.sources.source_file import METADATA_SUFFIX, SUFFIXES, SourceFile
+from ingest.sources.source_file import METADATA_SUFFIX, SourceFile
 
 _KEPT_TEXTS = ("title", "description", "uploader", "license", "upload_date")
 _FORMAT = "best[protocol^=http][ext=mp4]/best[protocol^=http]"
@@ -63,9 +64,10 @@ def download(wanted: Wanted, folder: Path, hosts: Sequence[str]) -> SourceFile:
         told = refusals[0] if refusals else without_secrets(str(error) or type(error).__name__, wanted.address)
         raise SourceError(f"cannot be fetched: {told}") from None
     path = folder / f"{wanted.stem}.{info.get('ext')}"
-    if path.suffix not in SUFFIXES or not path.is_file():
+    if path.suffix not in VIDEO_SUFFIXES or not path.is_file():
         path.unlink(missing_ok=True)
-        raise SourceError(f"cannot be fetched: no video file but {path.suffix}, expected one of {' '.join(SUFFIXES)}")
+        expected = " ".join(VIDEO_SUFFIXES)
+        raise SourceError(f"cannot be fetched: no video file but {path.suffix}, expected one of {expected}")
     with path.open("rb") as file:
         os.fsync(file.fileno())
     sync_folder(folder)

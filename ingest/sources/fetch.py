@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from ingest.records import Metadata
+from ingest.records import VIDEO_SUFFIXES, Metadata
 from ingest.sources.folder import local_file
 from ingest.sources.listing import LIST_SUFFIXES, ListedRow, listed_file, refuse_repeats, rows_of_list
 from ingest.sources.remote import read_bytes
-from ingest.sources.source_file import METADATA_SUFFIX, SUFFIXES, SourceFile, plain_id
+from ingest.sources.source_file import METADATA_SUFFIX, SourceFile, plain_id
 
 _NAMING_KEYS = ("v", "id")
 """Of a query, what says which video is meant; all else may be a secret."""
@@ -113,7 +113,7 @@ def complete(wanted: Wanted, folder: Path) -> SourceFile | None:
     """The file of an address that was downloaded to the end, None if it was not."""
     if not (folder / (wanted.stem + METADATA_SUFFIX)).is_file():
         return None
-    paths = [path for ending in SUFFIXES if (path := folder / (wanted.stem + ending)).is_file()]
+    paths = [path for ending in VIDEO_SUFFIXES if (path := folder / (wanted.stem + ending)).is_file()]
     return listed_file(wanted.row, local_file(paths[0], wanted.relative)) if paths else None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingest.records import VIDEO_SUFFIXES
 from ingest.sources.folder import videos_in_folder
 from ingest.sources.listing import LIST_SUFFIXES, videos_in_list
 from ingest.sources.remote import videos_at
-from ingest.sources.source_file import SUFFIXES, SourceFile, is_address
+from ingest.sources.source_file import SourceFile, is_address
 
 
 def find_videos(source: str) -> list[SourceFile]:
@@ -18,7 +19,7 @@ def find_videos(source: str) -> list[SourceFile]:
     """
     found = _videos(source)
     if not found:
-        raise ValueError(f"{source}: no video files in it: expected files ending in {' '.join(SUFFIXES)}")
+        raise ValueError(f"{source}: no video files in it: expected files ending in {' '.join(VIDEO_SUFFIXES)}")
     return sorted(found, key=lambda file: file.relative)
 
 

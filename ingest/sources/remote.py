@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingest.sources.source_file import METADATA_SUFFIX, SUFFIXES, SourceFile, is_address, is_video_name
+from ingest.records import VIDEO_SUFFIXES
+from ingest.sources.source_file import METADATA_SUFFIX, SourceFile, is_address, is_video_name
 
 _BLOCK_BYTES = 4 * 2**20
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -48,6 +49,15 @@ def files_at(addresses: Iterable[str]) -> dict[str, SourceFile]:
         if name in listed[parent]:
             found[address] = _remote_file(system, name, address, listed[parent])
     return found
+
+
+def sizes_at(address: str) -> dict[str, int]:
+    """Sizes of the files directly in a remote folder, by name; none if there is no such folder.
+
+    Raises SourceError in one line if it cannot be listed.
+    """
+    system, _ = file_system(address)
+    return {name.rsplit("/", 1)[-1]: int(fact.get("size") or 0) for name, fact in _entries(system, address).items()}
 
 
 def _entries(system: Any, parent: str) -> Mapping[str, Mapping[str, Any]]:
@@ -137,10 +147,13 @@ def read_bytes(location: str) -> bytes:
     return data
 
 
-def _blocks(file: SourceFile) -> Iterator[bytes]:
-    with reading(file.location) as opened:
+def blocks(location: str, start: int = 0) -> Iterator[bytes]:
+    """The bytes of a file from `start` on, a few megabytes at a time. Raises SourceError if it cannot be read."""
+    with reading(location) as opened:
+        with _told(location):
+            opened.seek(start)
         while True:
-            with _told(file.location):
+            with _told(location):
                 block: bytes = opened.read(_BLOCK_BYTES)
             if not block:
                 return
@@ -150,7 +163,7 @@ def _blocks(file: SourceFile) -> Iterator[bytes]:
 def content_sha256(file: SourceFile) -> str:
     """Checksum of a file's bytes; a remote file is read for it, but not kept. Raises SourceError if it is not there."""
     digest = hashlib.sha256()
-    for block in _blocks(file):
+    for block in blocks(file.location):
         digest.update(block)
     return digest.hexdigest()
 
@@ -170,7 +183,7 @@ def local_copy(file: SourceFile, folder: Path) -> Iterator[Path]:
         return
     ending = PurePosixPath(file.location).suffix.lower()
     name = f".fetched-{hashlib.sha256(file.location.encode()).hexdigest()[:16]}"
-    target = folder / (name + (ending if ending in SUFFIXES else ""))
+    target = folder / (name + (ending if ending in VIDEO_SUFFIXES else ""))
     try:
         _fetch(file, target)
         yield target
@@ -181,7 +194,7 @@ def local_copy(file: SourceFile, folder: Path) -> Iterator[Path]:
 def _fetch(file: SourceFile, target: Path) -> None:
     size = 0
     with target.open("wb") as copy:
-        for block in _blocks(file):
+        for block in blocks(file.location):
             size += copy.write(block)
     if file.size_bytes and size != file.size_bytes:
         raise SourceError(f"{file.location}: {size} bytes came, {file.size_bytes} were listed: it changes, run again")

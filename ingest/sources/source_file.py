@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ingest.records import Metadata
-
-SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".ts")
-"""Endings by which a video file is known in a folder. A list may name files with any ending."""
+from ingest.records import VIDEO_SUFFIXES, Metadata
 
 METADATA_SUFFIX = ".info.json"
 LONGEST_ID = 64
@@ -50,7 +47,7 @@ def is_address(text: str) -> bool:
 def is_video_name(name: str) -> bool:
     """Whether a file's name is one of a video: a known ending, and not hidden."""
     pure = PurePosixPath(name)
-    return pure.suffix.lower() in SUFFIXES and not pure.name.startswith(".")
+    return pure.suffix.lower() in VIDEO_SUFFIXES and not pure.name.startswith(".")
 
 
 def plain_id(relative: str) -> str:

@@ -25,6 +25,12 @@ _MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}")
 Line = tuple[float, float, str]
 
 
+def require_folder(folder: str) -> None:
+    """Raises ValueError in one line if a folder of transcripts is named and not there."""
+    if folder and not Path(folder).is_dir():
+        raise ValueError(f"transcripts: {folder}: no such folder: give one with NAME.csv, NAME.srt or NAME.vtt")
+
+
 def find_transcripts(folder: Path, video_name: str) -> tuple[Path, ...]:
     """Transcripts of the video `video_name` (a path without regard to its ending), by name.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-from ingest.records import Chapter, Evidence, Metadata, Segment
+from ingest.records import VIDEO_SUFFIXES, Chapter, Evidence, Metadata, Segment
 from ingest.text.evidence import Finding, findings, without_noise
 from ingest.text.lexicon import Lexicon
 
@@ -25,7 +25,7 @@ _QUALITY = re.compile(
     r"[\[(]\s*(?:full\s+)?(?:hd|uhd|4k|8k|1080p|720p|video|official|unedited)\s*[\])]|\b(?:4k|1080p|720p)\b",
     re.IGNORECASE,
 )
-_MEDIA_SUFFIX = re.compile(r"\.(?:mp4|mkv|mov|avi|webm|m4v|mpg|ts)$", re.IGNORECASE)
+_MEDIA_SUFFIX = re.compile(rf"(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))})$", re.IGNORECASE)
 _BREAKS_VALUES = re.compile(r"[,;:\"\s]+")
 _NO_PROCEDURE = "a surgical video"
 _LEADS = {

@@ -117,10 +117,9 @@ def train(overrides: Overrides = None) -> None:
     from ophclip.composing import compose
     from ophclip.config import TrainConfig
     from ophclip.progress import shown
+    from ophclip.training.run import train as run
 
     config = compose("train", overrides or [], TrainConfig)
-    from ophclip.training.fit import train as run  # after the options: a misspelled one should not wait for torch
-
     with shown("train") as progress:
         result = run(config, progress)
     typer.echo(f"{result.steps} steps in {result.seconds:.0f} s; bundle: {result.bundle}; losses: {result.metrics}")
@@ -207,6 +206,7 @@ def zeroshot(
     """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
+    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 
     config = compose("zeroshot", overrides or [], ZeroShotConfig)
@@ -214,8 +214,6 @@ def zeroshot(
         raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
     if dataset is not None and root is None:
         raise ValueError(f"zeroshot --dataset {dataset.value}: give --root, the dataset's folder")
-    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
-
     if video is not None:
         zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
         typer.echo(out / "ribbon.png")

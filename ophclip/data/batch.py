@@ -21,6 +21,8 @@ class Tokens:
 
     ids_bl: Tensor
     mask_bl: Tensor
+    truncated: int = 0
+    """How many of the texts had more tokens than the context and were cut."""
 
     def to(self, device: torch.device | str) -> Tokens:
         """The same tokens on `device`."""
@@ -28,7 +30,7 @@ class Tokens:
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Tokens:
         """The same tokens with `change` applied to both tensors."""
-        return Tokens(ids_bl=change(self.ids_bl), mask_bl=change(self.mask_bl))
+        return replace(self, ids_bl=change(self.ids_bl), mask_bl=change(self.mask_bl))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,12 +1,11 @@
-"""Samples of a corpus as arrays, and their collation into batches.
+"""Samples of a corpus as batches.
 
 Shapes: B samples, T frames, S the side of a square picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +21,15 @@ from ophclip.data.sampler import Request
 from ophclip.data.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """One decoded sample: `pixels_thwc` is uint8 RGB [T, S, S, 3]."""
+class SampleError(ValueError):
+    """A sample that cannot be used, in one line also where a loader process found it.
 
-    key: str
-    level: Level
-    video_index: int
-    narrated: bool
-    text: str
-    pixels_thwc: NDArray[np.uint8]
+    torch hands an error of a loader process on by building it anew from the traceback, whose last line is what it said.
+    """
+
+    def __init__(self, told: str) -> None:
+        *trace, last = told.strip().splitlines()
+        super().__init__(last.partition(": ")[2] if trace else last)
 
 
 def choose_frames(available: int, wanted: int, random: np.random.Generator | None) -> NDArray[np.int64]:
@@ -44,74 +42,110 @@ def choose_frames(available: int, wanted: int, random: np.random.Generator | Non
     return np.minimum(places.astype(np.int64), available - 1)
 
 
-def decode_item(
-    sample: Sample, *, frames: int, side_px: int, video_index: int, random: np.random.Generator | None
-) -> Item:
-    """Draw and decode `frames` pictures of a sample.
+def read_sample(reader: ShardReader, key: str) -> Sample:
+    """One sample that can be trained on, its pictures still encoded.
 
     Raises:
-        ValueError: the sample has no pictures or no text, or a picture is damaged; names the sample.
+        SampleError: damaged members, no pictures or no text; names shard, sample and remedy.
     """
+    try:
+        sample = reader.read(key)
+    except ValueError as error:
+        raise SampleError(str(error)) from error
     if not sample.jpegs or not sample.text.strip():
         lacking = "pictures" if not sample.jpegs else "text"
-        raise ValueError(f"sample {sample.key} ({sample.level.value}) has no {lacking}; run `ophclip ingest` again")
-    places = choose_frames(len(sample.jpegs), frames, random)
-    try:
-        pictures = {int(place): decode_square(sample.jpegs[place], side_px) for place in set(places.tolist())}
-    except ValueError as error:
-        raise ValueError(f"sample {sample.key}: a picture is no readable JPEG ({error}); ingest again") from error
-    return Item(
-        key=sample.key,
-        level=sample.level,
-        video_index=video_index,
-        narrated=sample.narrated,
-        text=sample.text,
-        pixels_thwc=np.stack([pictures[int(place)] for place in places]),
+        told = f"sample {key} ({sample.level.value}) has no {lacking}; run `ophclip ingest` again"
+        raise SampleError(f"{reader.shard_of(key)}, {told}")
+    return sample
+
+
+def decode_frames(sample: Sample, places: Sequence[int], pixels_thwc: NDArray[np.uint8]) -> None:
+    """Decode the pictures at ascending `places` of a sample into uint8 RGB [T, S, S, 3].
+
+    Raises:
+        ValueError: a picture is damaged.
+    """
+    for frame, place in enumerate(places):
+        if frame and place == places[frame - 1]:
+            pixels_thwc[frame] = pixels_thwc[frame - 1]
+        else:
+            pixels_thwc[frame] = decode_square(sample.jpegs[place], pixels_thwc.shape[1])
+
+
+def read_batch(
+    reader: ShardReader,
+    keys: Sequence[str],
+    *,
+    frames: int,
+    side_px: int,
+    tokenizer: Tokenizer,
+    video_numbers: Mapping[str, int],
+    randoms: Iterable[np.random.Generator | None],
+) -> Batch:
+    """Read samples of one level and decode `frames` pictures of each, chosen with the `randoms`.
+
+    Pixels are laid out channels-last and written once: decoding is nearly all that a batch costs.
+
+    Raises:
+        SampleError: a sample that cannot be used; names shard, sample and remedy.
+    """
+    pixels_bthwc = np.empty((len(keys), frames, side_px, side_px, 3), dtype=np.uint8)
+    samples = []
+    for key, random, pixels_thwc in zip(keys, randoms, pixels_bthwc, strict=True):
+        sample = read_sample(reader, key)
+        try:
+            decode_frames(sample, choose_frames(len(sample.jpegs), frames, random).tolist(), pixels_thwc)
+        except ValueError as error:
+            raise unreadable(reader, key, error) from error
+        samples.append(sample)
+    texts = tuple(sample.text for sample in samples)
+    shared: dict[str, Any] = {
+        "frames_btchw": torch.from_numpy(pixels_bthwc).permute(0, 1, 4, 2, 3),
+        "tokens": tokenizer(texts),
+        "video_index_b": torch.tensor([video_numbers[sample.video_id] for sample in samples], dtype=torch.int64),
+        "keys": tuple(keys),
+        "texts": texts,
+    }
+    if samples[0].level is Level.CLIP:
+        return ClipBatch(**shared)
+    return VideoBatch(**shared, narrated_b=torch.tensor([sample.narrated for sample in samples], dtype=torch.bool))
+
+
+def unreadable(reader: ShardReader, key: str, error: ValueError) -> SampleError:
+    """What is said of a sample whose pictures cannot be decoded."""
+    return SampleError(
+        f"{reader.shard_of(key)}, sample {key}: a picture is no readable JPEG ({error}); run `ophclip ingest` again"
     )
 
 
-class ShardDataset(Dataset[Item]):
-    """Answers requests from the shards of a corpus; the random choice of frames comes from the request alone."""
+class ShardDataset(Dataset[Batch]):
+    """Answers the requests of a batch; the random choice of frames comes from the requests alone. Picklable."""
 
     def __init__(
-        self, reader: ShardReader, *, frames: Mapping[Level, int], side_px: int, video_numbers: Mapping[str, int]
+        self,
+        reader: ShardReader,
+        *,
+        frames: Mapping[Level, int],
+        side_px: int,
+        tokenizer: Tokenizer,
+        video_numbers: Mapping[str, int],
     ) -> None:
         self._reader = reader
         self._frames = dict(frames)
         self._side_px = side_px
+        self._tokenizer = tokenizer
         self._video_numbers = dict(video_numbers)
 
-    def __getitem__(self, request: Request) -> Item:
-        sample = self._reader.read(request.key)
-        return decode_item(
-            sample,
-            frames=self._frames[request.level],
+    def __getitem__(self, requests: Sequence[Request]) -> Batch:
+        return read_batch(
+            self._reader,
+            [request.key for request in requests],
+            frames=self._frames[requests[0].level],
             side_px=self._side_px,
-            video_index=self._video_numbers[sample.video_id],
-            random=np.random.default_rng([request.seed, request.step, request.slot, 2]),
+            tokenizer=self._tokenizer,
+            video_numbers=self._video_numbers,
+            randoms=(np.random.default_rng([one.seed, one.step, one.slot, 2]) for one in requests),
         )
-
-
-class Collate:
-    """Makes one batch of items of one level; picklable, for loader processes."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-
-    def __call__(self, items: Sequence[Item]) -> Batch:
-        """A ClipBatch or a VideoBatch, by the level of the items. Pixels are laid out channels-last."""
-        pixels_bthwc = torch.from_numpy(np.stack([item.pixels_thwc for item in items]))
-        texts = tuple(item.text for item in items)
-        shared: dict[str, Any] = {
-            "frames_btchw": pixels_bthwc.permute(0, 1, 4, 2, 3),
-            "tokens": self._tokenizer(texts),
-            "video_index_b": torch.tensor([item.video_index for item in items], dtype=torch.int64),
-            "keys": tuple(item.key for item in items),
-            "texts": texts,
-        }
-        if items[0].level is Level.CLIP:
-            return ClipBatch(**shared)
-        return VideoBatch(**shared, narrated_b=torch.tensor([item.narrated for item in items], dtype=torch.bool))
 
 
 def number_videos(reader: ShardReader) -> dict[str, int]:

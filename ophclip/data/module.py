@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from threading import Thread
 
 import cv2
 import torch
 from lightning import LightningDataModule
+from torch import distributed
 from torch.utils.data import DataLoader
 
 from ingest.records import Level
 from ingest.shards import ShardReader
 from ophclip.config import DataConfig, LevelsConfig, ModelConfig
 from ophclip.data.batch import Batch, VideoBatch
-from ophclip.data.dataset import Collate, ShardDataset, decode_item, number_videos
+from ophclip.data.corpus import look_at_first_samples, titled_videos
+from ophclip.data.dataset import ShardDataset, number_videos
+from ophclip.data.files import open_corpus
 from ophclip.data.pictures import stored_side_px
-from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool
+from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool, Share
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
 from ophclip.data.videos import load_videos
 
 log = logging.getLogger(__name__)
 _REMEDY = "add narrated, titled videos to the source folder and run `ophclip ingest` again"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Videos:
-    """The titled videos of a corpus, by id, sorted: those without a title are no pairs and are left out."""
-
-    narrated: tuple[str, ...]
-    silent: tuple[str, ...]
 
 
 class CorpusDataModule(LightningDataModule):
@@ -41,11 +37,14 @@ class CorpusDataModule(LightningDataModule):
         """Open the corpus and look at one sample of each level.
 
         Raises:
-            ValueError: no corpus at `data.root`, too few narrated samples to contrast, or a sample that cannot be used.
+            ValueError: no corpus at `data.root`, too few narrated samples to contrast, or a shard or sample that cannot
+                be used; one line that names it.
         """
         super().__init__()
         self.data = data
-        self.reader = open_corpus(data.root)
+        self.reader = open_corpus(data)
+        for notice in self.reader.notices():
+            log.warning("%s: %s", data.root, notice)
         self.tokenizer: Tokenizer = build_tokenizer(model.text)
         self.side_px = stored_side_px(model.visual.image_size_px)
         self.video_numbers = number_videos(self.reader)
@@ -54,7 +53,9 @@ class CorpusDataModule(LightningDataModule):
         self.start_step = start_step
         pools = build_pools(self.reader, data, self.videos.narrated, self.video_numbers)
         self.plan = BatchPlan(pools, _visited_levels(data.levels, pools), seed)
-        self._look_at_first_samples()
+        look_at_first_samples(self.reader, self.side_px)
+        for level, pool in pools.items():
+            log.info("%s level: %d samples, batches of up to %d", level.value, len(pool.keys), pool.largest_batch)
 
     @property
     def levels(self) -> LevelsConfig:
@@ -62,12 +63,27 @@ class CorpusDataModule(LightningDataModule):
         return self.plan.levels
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches from `start_step` on, without end: ClipBatch and VideoBatch as `levels` alternate."""
-        dataset = ShardDataset(self.reader, frames=self.frames, side_px=self.side_px, video_numbers=self.video_numbers)
+        """Batches from `start_step` on, without end: ClipBatch and VideoBatch as `levels` alternate.
+
+        Where several ranks train, each gets its share of every batch; all get the same number of samples at each step.
+
+        Raises:
+            ValueError: more ranks than samples in a batch.
+        """
+        share = self._share()
+        for level, pool in self.plan.pools.items():
+            _see_that_batches_divide(level, pool, share)
+        dataset = ShardDataset(
+            self.reader,
+            frames=self.frames,
+            side_px=self.side_px,
+            tokenizer=self.tokenizer,
+            video_numbers=self.video_numbers,
+        )
         return DataLoader(
-            dataset,  # type: ignore[arg-type]
-            batch_sampler=LevelBatchSampler(self.plan, self.start_step),  # type: ignore[arg-type]
-            collate_fn=Collate(self.tokenizer),
+            dataset,
+            sampler=LevelBatchSampler(self.plan, self.start_step, share=share),
+            batch_size=None,
             num_workers=self.data.workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=prepare_worker,
@@ -85,33 +101,13 @@ class CorpusDataModule(LightningDataModule):
             seed=seed,
         )
 
-    def _look_at_first_samples(self) -> None:
-        for level, pool in self.plan.pools.items():
-            decode_item(self.reader.read(pool.keys[0]), frames=1, side_px=self.side_px, video_index=0, random=None)
-            log.info("%s level: %d samples, batches of up to %d", level.value, len(pool.keys), pool.largest_batch)
-
-
-def open_corpus(root: str) -> ShardReader:
-    """The shards of a corpus folder.
-
-    Raises:
-        ValueError: nothing is there, or no shards are.
-    """
-    from pathlib import Path
-
-    folder = Path(root)
-    if not folder.is_dir():
-        raise ValueError(f"data.root: {root} is no folder; make a corpus with `ophclip ingest SOURCE --out {root}`")
-    return ShardReader(folder)
-
-
-def titled_videos(reader: ShardReader) -> Videos:
-    """The videos that have a title, narrated and silent apart."""
-    titled = sorted((entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text)
-    return Videos(
-        narrated=tuple(video_id for video_id, narrated in titled if narrated),
-        silent=tuple(video_id for video_id, narrated in titled if not narrated),
-    )
+    def _share(self) -> Share:
+        """This process's part of every batch: by the Trainer, else by the process group, else all of it."""
+        if self.trainer is not None:
+            return Share(rank=self.trainer.global_rank, ranks=self.trainer.world_size)
+        if distributed.is_available() and distributed.is_initialized():
+            return Share(rank=distributed.get_rank(), ranks=distributed.get_world_size())
+        return Share()
 
 
 def build_pools(
@@ -151,6 +147,10 @@ def _usable(candidates: dict[Level, Pool], wanted: dict[Level, int], root: str) 
         if len(pool.keys) < 2:
             log.warning("%s: %d %s samples are too few; that level is left out", root, len(pool.keys), level.value)
             continue
+        if pool.largest_batch < 2:
+            told = "%s: %s batches of a single sample contrast nothing; that level is left out"
+            log.warning(told, root, level.value)
+            continue
         if len(pool.keys) < pool.batch:
             log.warning(
                 "%s: %d %s samples; batches are reduced to %d", root, len(pool.keys), level.value, pool.largest_batch
@@ -162,6 +162,18 @@ def _usable(candidates: dict[Level, Pool], wanted: dict[Level, int], root: str) 
     return pools
 
 
+def _see_that_batches_divide(level: Level, pool: Pool, share: Share) -> None:
+    if pool.smallest_batch < share.ranks:
+        raise ValueError(
+            f"data.{level.value}_batch: batches of {pool.smallest_batch} {level.value} samples are too few for "
+            f"{share.ranks} devices; use fewer devices, larger batches or a larger corpus"
+        )
+    left_out = pool.left_out(share.ranks)
+    if left_out and share.rank == 0:
+        told = "%s batches do not divide among %d devices: %d of %d samples are left out of each pass, at random"
+        log.warning(told, level.value, share.ranks, left_out, len(pool.keys))
+
+
 def _visited_levels(levels: LevelsConfig, pools: dict[Level, Pool]) -> LevelsConfig:
     return LevelsConfig(
         clip=levels.clip if Level.CLIP in pools else 0, video=levels.video if Level.VIDEO in pools else 0
@@ -169,10 +181,18 @@ def _visited_levels(levels: LevelsConfig, pools: dict[Level, Pool]) -> LevelsCon
 
 
 def prepare_worker(_worker: int) -> None:
-    """Set up a loader process: OpenCV on one thread, and SIGTERM left to the parent.
+    """Set up a loader process: OpenCV on one thread, and SIGTERM heeded from the parent alone.
 
-    A scheduler sends SIGTERM to the whole group; a loader that died of it would take the parent down before its last
-    checkpoint. Loaders end when the parent says so or is gone.
+    A scheduler sends SIGTERM to every process of a job; a loader that died of it would take the parent down before its
+    last checkpoint. The parent sends it when it ends on an error, and would wait for ever for a loader that ignored it.
     """
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS: there a loader dies of any SIGTERM
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

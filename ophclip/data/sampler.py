@@ -3,6 +3,10 @@
 A pass over a level is cut into the fewest batches that respect the batch size and the cap per video; their sizes differ
 by at most one, and every sample is in exactly one of them. So nothing is seen twice before everything was seen once,
 and a run can start at any step. Source of the alternation and the cap: docs/method.md.
+
+Several ranks share one batch: each takes its stretch of it, all of the same length, so that the order of samples over
+all ranks is that of one process. What does not divide is left out of that step, at random, so that no sample is left
+out time and again.
 """
 
 from __future__ import annotations
@@ -53,6 +57,35 @@ class Pool:
     def largest_batch(self) -> int:
         """Samples in the largest batch that this pool gives: less than `batch` if the corpus is small or lopsided."""
         return -(-len(self.keys) // self.batches_per_pass)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Samples in the smallest batch, at most one less than in the largest."""
+        return len(self.keys) // self.batches_per_pass
+
+    def left_out(self, ranks: int) -> int:
+        """How many samples of a pass `ranks` ranks leave out, because batches do not divide among them."""
+        larger = len(self.keys) % self.batches_per_pass
+        smaller = self.batches_per_pass - larger
+        return larger * ((self.smallest_batch + 1) % ranks) + smaller * (self.smallest_batch % ranks)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """The part of every batch that one of `ranks` processes trains on."""
+
+    rank: int = 0
+    ranks: int = 1
+
+    def of(self, batch: Sequence[Request]) -> Sequence[Request]:
+        """Its stretch of a batch, as long as every other rank's: up to `ranks - 1` samples are left out at random."""
+        excess = len(batch) % self.ranks
+        if excess:
+            random = np.random.default_rng([batch[0].seed, batch[0].step, 0, 4])
+            left_out = set(random.choice(len(batch), excess, replace=False).tolist())
+            batch = [request for place, request in enumerate(batch) if place not in left_out]
+        count = len(batch) // self.ranks
+        return batch[self.rank * count : (self.rank + 1) * count]
 
 
 def level_at(levels: LevelsConfig, step: int) -> tuple[Level, int]:
@@ -115,15 +148,18 @@ class BatchPlan:
 
 
 class LevelBatchSampler(Sampler[Sequence[Request]]):
-    """Batches of requests from `start_step` on, without end or up to `stop_step`."""
+    """One rank's share of the batches from `start_step` on, without end or up to `stop_step`."""
 
-    def __init__(self, plan: BatchPlan, start_step: int = 0, stop_step: int | None = None) -> None:
+    def __init__(
+        self, plan: BatchPlan, start_step: int = 0, stop_step: int | None = None, share: Share | None = None
+    ) -> None:
         self._plan = plan
         self._start_step = start_step
         self._stop_step = stop_step
+        self._share = share or Share()
 
     def __iter__(self) -> Iterator[Sequence[Request]]:
         step = self._start_step
         while self._stop_step is None or step < self._stop_step:
-            yield self._plan.batch_at(step)
+            yield self._share.of(self._plan.batch_at(step))
             step += 1

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ingest.records import Level
 from ingest.shards import ShardReader
 from ophclip.data.batch import VideoBatch
-from ophclip.data.dataset import Collate, decode_item
+from ophclip.data.dataset import read_batch
 from ophclip.data.tokenizer import Tokenizer
 
 
@@ -40,17 +39,15 @@ def load_videos(
     unknown = [video_id for video_id in video_ids if video_id not in video_numbers]
     if unknown:
         raise ValueError(f"load_videos: the corpus holds no video {unknown[0]}; give ids of this corpus")
-    items = [
-        decode_item(
-            reader.read(video_id),
-            frames=frames,
-            side_px=side_px,
-            video_index=video_numbers[video_id],
-            random=None if seed is None else np.random.default_rng([*seed, slot, 3]),
-        )
-        for slot, video_id in enumerate(video_ids)
-    ]
-    batch = Collate(tokenizer)(items)
-    if not isinstance(batch, VideoBatch) or any(item.level is not Level.VIDEO for item in items):
+    batch = read_batch(
+        reader,
+        video_ids,
+        frames=frames,
+        side_px=side_px,
+        tokenizer=tokenizer,
+        video_numbers=video_numbers,
+        randoms=[None if seed is None else np.random.default_rng([*seed, slot, 3]) for slot in range(len(video_ids))],
+    )
+    if not isinstance(batch, VideoBatch):
         raise ValueError(f"load_videos: {video_ids[0]} is no whole video; give video ids, not clip keys")
     return batch

@@ -15,9 +15,7 @@ from pathlib import Path
 
 from ophclip.config import DemoConfig
 from ophclip.demo import work
-from ophclip.demo.page import write_page
 from ophclip.demo.plan import SITES, Plan
-from ophclip.demo.report import build_page
 from ophclip.demo.stages import Stage, claim, run_stages
 
 
@@ -25,13 +23,18 @@ def run_demo(config: DemoConfig) -> Path:
     """Run every stage that has not been run, write the report and return its path.
 
     Raises:
-        ValueError: the output cannot be written or was made with other options, or a stage found bad input.
+        ValueError: an option of a stage is wrong, the output cannot be written or was made with other options, or a
+            stage found bad input.
     """
     plan = Plan(out=Path(config.out), config=config)
     if not plan.simulated and not plan.source.is_dir():
         raise ValueError(f"{plan.source} is not a folder; give a folder of videos as --videos")
+    work.require_options(plan)
     claim(plan.out, {name: value for name, value in asdict(config).items() if name not in ("out", "workers")})
     done = run_stages(plan.out, list(_stages(plan)))
+    from ophclip.demo.page import write_page
+    from ophclip.demo.report import build_page
+
     report = plan.out / "report.html"
     write_page(build_page(plan, done), report)
     return report

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.atomic import write_bytes, write_json
+from ingest.config import IngestConfig
+from ingest.speech.transcribe import find_weights
 from ophclip.composing import compose
 from ophclip.config import IndexConfig, TrainConfig, ZeroShotConfig
+from ophclip.data.files import require_files
 from ophclip.demo.plan import MODELS, SITES, Plan
 from ophclip.progress import Progress
 
@@ -20,6 +23,18 @@ if TYPE_CHECKING:
 
 HITS = 5
 """Hits of each query: precision at 5."""
+
+
+def require_options(plan: Plan) -> None:
+    """See that the options of every stage stand before the first one begins.
+
+    Raises:
+        ValueError: one line that names the option that is misspelled or wrong, or weights that are missing.
+    """
+    find_weights(ingest_config(plan).asr)
+    index_config(plan)
+    zeroshot_config(plan)
+    require_files(train_config(plan).model)
 
 
 def simulate(plan: Plan, site: str, progress: Progress) -> None:
@@ -43,22 +58,26 @@ def simulate(plan: Plan, site: str, progress: Progress) -> None:
 
 def ingest(plan: Plan, progress: Progress) -> None:
     """The source folder becomes the corpus."""
-    from ingest.config import IngestConfig
     from ingest.run import ingest as run
 
-    overrides = [f"workers={plan.config.workers}", *plan.config.ingest]
-    summary = run(plan.source, plan.corpus, compose("ingest", overrides, IngestConfig), progress)
+    summary = run(plan.source, plan.corpus, ingest_config(plan), progress)
     for one in summary.reports:
         print(f"ingest: {one.file}: {one.state.value}: {one.reason}", file=sys.stderr)  # noqa: T201
     if not summary.done:
         raise ValueError(f"{plan.source}: none of its videos could be used; the lines above say why")
 
 
+def ingest_config(plan: Plan) -> IngestConfig:
+    """The ingest options of this demo. Only in simulated pictures is nothing written that would have to be covered."""
+    unwritten = ["overlays.enabled=false"] if plan.simulated else []
+    return compose("ingest", [f"workers={plan.config.workers}", *unwritten, *plan.config.ingest], IngestConfig)
+
+
 def train(plan: Plan, progress: Progress) -> None:
     """The trained bundle, and beside it the same towers before the first step."""
     from ophclip.models.bundle import save_bundle
     from ophclip.training.export import initial_model
-    from ophclip.training.fit import train as run
+    from ophclip.training.run import train as run
 
     config = train_config(plan)
     run(config, progress)
@@ -75,7 +94,7 @@ def index(plan: Plan, progress: Progress) -> None:
     """Held-out videos of each site, or the user's own corpus."""
     from ophclip.search.build import build_index
 
-    config = compose("index", plan.config.index, IndexConfig)
+    config = index_config(plan)
     if not plan.simulated:
         build_index(plan.bundle("trained"), plan.index("own"), corpus=plan.corpus, config=config, progress=progress)
         return
@@ -85,9 +104,14 @@ def index(plan: Plan, progress: Progress) -> None:
         )
 
 
+def index_config(plan: Plan) -> IndexConfig:
+    """The options of this demo's indices."""
+    return compose("index", plan.config.index, IndexConfig)
+
+
 def recognise(plan: Plan, progress: Progress) -> None:
     """Zero-shot phases and instruments, trained beside untrained; without truth, one ribbon a video."""
-    config = compose("zeroshot", plan.config.zeroshot, ZeroShotConfig)
+    config = zeroshot_config(plan)
     if not plan.simulated:
         _recognise_own(plan, config, progress)
         return
@@ -96,8 +120,14 @@ def recognise(plan: Plan, progress: Progress) -> None:
             _recognise_site(plan, site, model, config, progress)
 
 
+def zeroshot_config(plan: Plan) -> ZeroShotConfig:
+    """The options of this demo's recognition."""
+    return compose("zeroshot", plan.config.zeroshot, ZeroShotConfig)
+
+
 def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, progress: Progress) -> None:
-    from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset, score_dataset
+    from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
+    from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
     from ophclip.models.bundle import load_bundle
 

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes
-from ingest.media import frames_at, probe
+from ingest.media import frame_blocks, probe
 from ingest.shards import sha256_of
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.vectors import grid_seconds, unit
 from ophclip.models.bundle import Loaded
 from ophclip.models.embed import embed_frames, embed_texts
 
@@ -95,10 +96,10 @@ def embed_video(loaded: Loaded, path: Path, *, fps: float, batch_frames: int, sh
     duration_seconds = probe(path).duration_seconds
     seconds_t = grid_seconds(duration_seconds, fps)
     short_side_px = loaded.config.visual.image_size_px
-    parts = []
-    for first in range(0, len(seconds_t), _FRAMES_A_PASS):
-        frames = frames_at(path, seconds_t[first : first + _FRAMES_A_PASS].tolist(), short_side_px=short_side_px)
-        parts.append(embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, batch_frames))
+    parts = [
+        embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, batch_frames)
+        for frames in frame_blocks(path, seconds_t, _FRAMES_A_PASS, short_side_px=short_side_px)
+    ]
     return EmbeddedVideo(
         seconds_t=seconds_t,
         vectors_td=np.concatenate(parts),
@@ -112,31 +113,9 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def grid_seconds(duration_seconds: float, fps: float) -> Floats:
-    """0, 1/fps, 2/fps, ... below the duration; at least one."""
-    return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
-
-
 def class_vectors(store: EmbeddingStore, prompts: PromptSet, style: Style) -> Floats:
     """One unit vector per class [C, D]: the mean of the unit vectors of its sentences, normalised again."""
     return unit(np.stack([store.texts(entry.sentences(style)).mean(axis=0) for entry in prompts.classes]))
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows scaled to length one; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12))
-
-
-def window_means(vectors_td: Floats, fps: float, window_seconds: float) -> Floats:
-    """Each frame's vector as the mean over the frames within a window centred on it; 0 seconds leaves them alone."""
-    reach = int(window_seconds * fps / 2)
-    if reach == 0:
-        return vectors_td
-    total = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0)])
-    first_t = np.maximum(np.arange(len(vectors_td)) - reach, 0)
-    last_t = np.minimum(np.arange(len(vectors_td)) + reach + 1, len(vectors_td))
-    return np.asarray((total[last_t] - total[first_t]) / (last_t - first_t)[:, None])
 
 
 def _write_cache(path: Path, embedded: EmbeddedVideo) -> None:

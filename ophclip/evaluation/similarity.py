@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ophclip.config import ZeroShotConfig
-from ophclip.evaluation.embedding import EmbeddingStore, class_vectors, unit, window_means
+from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.vectors import window_spans
 from ophclip.models.bundle import Loaded
+from ophclip.models.embed import pool_spans
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +46,9 @@ def score_video(
 def similarity(store: EmbeddingStore, path: Path, vectors_cd: Floats, config: ZeroShotConfig) -> tuple[Floats, Floats]:
     """Seconds [T] and cosines [T, C] of one video with class vectors [C, D]."""
     embedded = store.video(path)
-    means_td = window_means(embedded.vectors_td.astype(np.float64), config.fps, config.window_seconds)
-    return embedded.seconds_t, np.asarray(unit(means_td) @ vectors_cd.T)
+    spans = window_spans(len(embedded.vectors_td), config.fps, config.window_seconds)
+    pooled_td = pool_spans(store.loaded.model, embedded.vectors_td, spans)
+    return embedded.seconds_t, np.asarray(pooled_td.astype(np.float64) @ vectors_cd.T)
 
 
 def causal_means(scores_tc: Floats, fps: float, seconds: float) -> Floats:

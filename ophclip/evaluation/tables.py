@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".ts")
+from ingest.records import VIDEO_SUFFIXES
 
 
 def read_table(path: Path, columns: Sequence[str], *, separator: str = ",") -> list[dict[str, str]]:

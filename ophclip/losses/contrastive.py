@@ -1,5 +1,7 @@
-"""Contrastive loss between pictures and texts (OphCLIP section 3.2; InfoNCE, van den Oord et al. 2018, eq. 4).
+"""Contrastive losses between pictures and texts, written as tables of which belong together (OphCLIP section 3.2).
 
+InfoNCE: van den Oord et al. 2018, eq. 4. SigLIP: Zhai et al. 2023, eq. 1. A table [n, m] grows with the square of the
+batch; for the pairs of a batch, `pairs.py` gives the same numbers without one.
 Legend of shapes: n visual vectors, m text vectors, d width.
 """
 
@@ -39,6 +41,54 @@ def info_nce(
     return (_one_direction(logits, positives, ignored) + _one_direction(logits.T, positives.T, ignored.T)) / 2
 
 
+def siglip(
+    visual_nd: Tensor,
+    text_md: Tensor,
+    scale: Tensor | float,
+    bias: Tensor | float,
+    *,
+    positives_nm: Tensor | None = None,
+    ignored_nm: Tensor | None = None,
+) -> Tensor:
+    """Each pair judged by itself: -log sigmoid of its logit, of minus its logit where the two do not belong together.
+
+    Args:
+        visual_nd: vectors of pictures, normalised here.
+        text_md: vectors of texts, normalised here.
+        scale: factor of the cosines.
+        bias: added to the logits; starts far below zero, since most pairs do not belong together.
+        positives_nm: True where a picture belongs to a text. Without it n must equal m and row i belongs to text i.
+        ignored_nm: True where a pair is neither positive nor negative; a positive is never ignored.
+
+    Returns:
+        The sum over pairs a picture: a scalar.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+    positives = _positives(visual_nd, text_md, positives_nm)
+    logits = scale * F.normalize(visual_nd, dim=-1) @ F.normalize(text_md, dim=-1).T + bias
+    loss_nm = -F.logsigmoid(torch.where(positives, logits, -logits))
+    if ignored_nm is not None:
+        loss_nm = loss_nm.masked_fill(ignored_nm & ~positives, 0.0)
+    return loss_nm.sum() / max(1, len(visual_nd))
+
+
+def contrast(
+    visual_nd: Tensor,
+    text_md: Tensor,
+    scale: Tensor | float,
+    bias: Tensor | None,
+    *,
+    positives_nm: Tensor | None = None,
+    ignored_nm: Tensor | None = None,
+) -> Tensor:
+    """`siglip` of a model that has a bias, `info_nce` of one that has none."""
+    if bias is None:
+        return info_nce(visual_nd, text_md, scale, positives_nm, ignored_nm)
+    return siglip(visual_nd, text_md, scale, bias, positives_nm=positives_nm, ignored_nm=ignored_nm)
+
+
 def same_group(groups_n: Tensor, others_m: Tensor | None = None) -> Tensor:
     """True where two rows carry the same number [n, m]: clips of one video, or texts of the same words."""
     others = groups_n if others_m is None else others_m
@@ -49,10 +99,10 @@ def _positives(visual_nd: Tensor, text_md: Tensor, positives_nm: Tensor | None) 
     n, m = visual_nd.shape[0], text_md.shape[0]
     if positives_nm is None:
         if n != m:
-            raise ValueError(f"info_nce: {n} pictures against {m} texts; say in positives_nm which belong together")
+            raise ValueError(f"contrast: {n} pictures against {m} texts; say in positives_nm which belong together")
         return torch.eye(n, dtype=torch.bool, device=visual_nd.device)
     if positives_nm.shape != (n, m):
-        raise ValueError(f"info_nce: expected positives of shape [{n}, {m}], found {list(positives_nm.shape)}")
+        raise ValueError(f"contrast: expected positives of shape [{n}, {m}], found {list(positives_nm.shape)}")
     return positives_nm
 
 

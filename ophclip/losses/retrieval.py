@@ -1,4 +1,4 @@
-"""Retrieved silent videos as an auxiliary signal at video level (OphCLIP section 3.3; live mode, docs/method.md).
+"""Retrieved silent videos, loaded and encoded, as an auxiliary signal at video level (`live` mode, docs/method.md).
 
 Legend of shapes: b narrated videos, u distinct silent videos retrieved for them, k neighbours, d width.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ophclip.losses.contrastive import info_nce, same_group
+from ophclip.losses.contrastive import contrast, same_group
 
 
 class RetrievalLoss(NamedTuple):
@@ -54,12 +54,27 @@ def draw_retrieved(
     return torch.where(passed_bk.any(dim=1), drawn_b, torch.full_like(drawn_b, -1))
 
 
+def drawn_table(number_u: Tensor, drawn_number_b: Tensor, title_group_b: Tensor | None = None) -> Tensor:
+    """True where narrated video b drew silent video u, or has the same title as one that did [u, b].
+
+    Args:
+        number_u: number of each silent video, of all ranks; one that two ranks loaded stands there twice.
+        drawn_number_b: number of the silent video that each narrated video drew, -1 where it drew none.
+        title_group_b: a number for each title, equal for equal words; without it titles share nothing.
+    """
+    drawn_ub = same_group(number_u, drawn_number_b)
+    if title_group_b is None:
+        return drawn_ub
+    return (drawn_ub.float() @ same_group(title_group_b).float()) > 0
+
+
 def live_retrieval(
     silent_visual_ud: Tensor,
     title_bd: Tensor,
     drawn_ub: Tensor,
     scale: Tensor | float,
     *,
+    bias: Tensor | None = None,
     own_title_ud: Tensor | None = None,
     own_title_group_u: Tensor | None = None,
 ) -> RetrievalLoss:
@@ -74,11 +89,12 @@ def live_retrieval(
         title_bd: titles of the narrated videos.
         drawn_ub: True where narrated video b drew silent video u, or has the same title as one that did.
         scale: inverse temperature.
+        bias: of the logits; with it the pairs are contrasted by SigLIP instead of InfoNCE.
         own_title_ud: title vectors of the silent videos.
         own_title_group_u: a number for each title, equal for equal words; without it no two are equal.
     """
-    narrated = info_nce(silent_visual_ud, title_bd, scale, drawn_ub)
+    narrated = contrast(silent_visual_ud, title_bd, scale, bias, positives_nm=drawn_ub)
     if own_title_ud is None:
         return RetrievalLoss(narrated, narrated.new_zeros(()))
     shared_uu = None if own_title_group_u is None else same_group(own_title_group_u)
-    return RetrievalLoss(narrated, info_nce(silent_visual_ud, own_title_ud, scale, shared_uu))
+    return RetrievalLoss(narrated, contrast(silent_visual_ud, own_title_ud, scale, bias, positives_nm=shared_uu))

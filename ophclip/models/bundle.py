@@ -1,7 +1,11 @@
 """One folder that carries a trained dual encoder anywhere: weights, configuration, tokenizer, preprocessing, card.
 
-BUNDLE/model.safetensors   every tensor        BUNDLE/config.json   ModelConfig, SHA-256 of the weights, version
-BUNDLE/text/               config and tokenizer of a Hugging Face text tower        BUNDLE/README.md   the card
+BUNDLE/model.safetensors   every tensor, under open_clip's names
+BUNDLE/config.json         ModelConfig, SHA-256 of the weights, version
+BUNDLE/README.md           the card
+BUNDLE/text/config.json    of a Hugging Face text tower
+BUNDLE/tokenizer*.json     where the text tower does not use CLIP's tokens
+BUNDLE/open_clip_config.json   where open_clip could build the same model: it opens the folder too
 """
 
 from __future__ import annotations
@@ -18,22 +22,33 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from ophclip.composing import typed
 from ophclip.config import ModelConfig, TowerKind
-from ophclip.data.tokenizer import Tokenizer, build_tokenizer, text_folder
+from ophclip.data.files import text_folder
+from ophclip.data.hub import fetch, is_elsewhere
+from ophclip.data.tokenizer import Tokenizer, build_tokenizer
+from ophclip.models.card import card_text
+from ophclip.models.description import (
+    CARD_NAME,
+    CONFIG_NAME,
+    FORMAT_VERSION,
+    OPEN_CLIP_CONFIG_NAME,
+    REMEDY,
+    TEXT_FOLDER,
+    WEIGHTS_NAME,
+    is_foreign_folder,
+    read_description,
+    refuse_other_content,
+)
 from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.models.open_clip_folder import (
+    described_for_open_clip,
+    named_as_ours,
+    named_for_open_clip,
+    read_open_clip_folder,
+)
 from ophclip.models.preprocess import Preprocess, build_preprocess
-from ophclip.models.weights import read_tensors
-
-WEIGHTS_NAME = "model.safetensors"
-CONFIG_NAME = "config.json"
-CARD_NAME = "README.md"
-TEXT_FOLDER = "text"
-FORMAT_VERSION = 1
-_REMEDY = "copy the bundle anew or write it with `ophclip bundle`"
+from ophclip.models.weights import load_strictly, read_tensors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,38 +63,45 @@ class Loaded:
     weights_sha256: str
 
 
-def save_bundle(folder: Path, model: DualEncoder, config: ModelConfig, card: Mapping[str, object]) -> str:
+def save_bundle(
+    folder: Path,
+    model: DualEncoder,
+    config: ModelConfig,
+    card: Mapping[str, object],
+    options: Mapping[str, Any] | None = None,
+) -> str:
     """Write the bundle, replacing one that stands there whole; returns the SHA-256 of its weights.
+
+    Args:
+        folder: where.
+        model: what is written.
+        config: what the model was built from.
+        card: rows of the card, beside what the model itself says.
+        options: those of its training, for the card.
 
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
     """
-    _refuse_other_content(folder)
+    refuse_other_content(folder)
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    safetensors.torch.save_file(tensors, draft / WEIGHTS_NAME, metadata={"format": "pt"})
+    safetensors.torch.save_file(named_for_open_clip(tensors), draft / WEIGHTS_NAME, metadata={"format": "pt"})
     digest = _sha256(draft / WEIGHTS_NAME)
-    _write_text_folder(draft, config)
-    described = {"format_version": FORMAT_VERSION, "weights_sha256": digest, "model": _portable(config)}
-    (draft / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    (draft / CARD_NAME).write_text(_card_text(config, card, digest), encoding="utf-8")
+    _write_text_parts(draft, config)
+    portable = _portable(config)
+    _write_json(
+        draft / CONFIG_NAME,
+        {"format_version": FORMAT_VERSION, "weights_sha256": digest, "model": _inside_bundle(portable)},
+    )
+    if described := described_for_open_clip(config, sigmoid=model.logit_bias is not None):
+        _write_json(draft / OPEN_CLIP_CONFIG_NAME, described)
+    facts = {"weights SHA-256": f"`{digest}`", **card}
+    text = card_text(portable, facts, options=options, opens_in_open_clip=described is not None)
+    (draft / CARD_NAME).write_text(text, encoding="utf-8")
     _swap(draft, folder)
     return digest
-
-
-def _refuse_other_content(folder: Path) -> None:
-    """Only an empty folder or a bundle with nothing beside its own files may be replaced."""
-    if not folder.exists():
-        return
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    strange = sorted(found - {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, TEXT_FOLDER})
-    if strange or not folder.is_dir():
-        held = (strange or [folder.name])[0]
-        raise ValueError(f"{folder}: exists and is no bundle (there is {held}); give another folder")
-    if found:
-        _read_config(folder)
 
 
 def _swap(draft: Path, folder: Path) -> None:
@@ -92,30 +114,28 @@ def _swap(draft: Path, folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loaded:
-    """Load a bundle; needs no network and none of the files that training began with.
+def load_bundle(folder: Path | str, device: torch.device | str = "cpu", *, download: bool = False) -> Loaded:
+    """Load a bundle, or a folder as open_clip keeps them; needs none of the files that training began with.
+
+    Args:
+        folder: a folder; with `download` also a hub name, fetched if it is not in the cache. Else no network is used.
+        device: where the model goes.
+        download: whether a hub name may be fetched.
 
     Raises:
         ValueError: no bundle there, a file is missing, or the weights differ from their recorded SHA-256.
     """
-    folder = Path(folder)
-    described = _read_config(folder)
-    config = _model_config(described["model"], folder)
-    if not (folder / WEIGHTS_NAME).is_file():
-        raise ValueError(f"{folder / WEIGHTS_NAME}: missing; {_REMEDY}")
-    digest = _sha256(folder / WEIGHTS_NAME)
-    if digest != described["weights_sha256"]:
-        raise ValueError(
-            f"{folder / WEIGHTS_NAME}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {_REMEDY}"
-        )
+    found = Path(folder)
+    if download and not found.exists():
+        found = fetch(str(folder))
+    if is_foreign_folder(found):
+        config, tensors, file = read_open_clip_folder(found)
+        digest = _sha256(file)
+    else:
+        config, tensors, file, digest = _read_bundle(found)
     with torch.random.fork_rng(devices=[]):
-        model = build_model(config, pretrained=False)
-    try:
-        model.load_state_dict(read_tensors(folder / WEIGHTS_NAME), strict=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{folder / CONFIG_NAME}: describes another model than the weights beside it; {_REMEDY}"
-        ) from error
+        model = build_model(config, pretrained=False, sigmoid="logit_bias" in tensors)
+    load_strictly(model, tensors, file, f"its configuration describes another model; {REMEDY}")
     return Loaded(
         model=model.to(device).eval(),
         preprocess=build_preprocess(config.visual),
@@ -125,63 +145,56 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu") -> Loade
     )
 
 
-def load(folder: Path | str, device: torch.device | str = "cpu") -> tuple[DualEncoder, Preprocess, Tokenizer]:
+def load(
+    folder: Path | str, device: torch.device | str = "cpu", *, download: bool = False
+) -> tuple[DualEncoder, Preprocess, Tokenizer]:
     """The model, its preprocessing and its tokenizer: `model, preprocess, tokenizer = ophclip.load(folder)`."""
-    loaded = load_bundle(folder, device)
+    loaded = load_bundle(folder, device, download=download)
     return loaded.model, loaded.preprocess, loaded.tokenizer
 
 
-def _write_text_folder(folder: Path, config: ModelConfig) -> None:
-    if config.text.kind is not TowerKind.HF:
-        return
-    target = folder / TEXT_FOLDER
-    target.mkdir()
-    shutil.copyfile(text_folder(config.text) / "config.json", target / "config.json")
-    build_tokenizer(config.text).save(target)
+def _read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, torch.Tensor], Path, str]:
+    described, file = read_description(folder), folder / WEIGHTS_NAME
+    digest = _sha256(file)
+    if digest != described.weights_sha256:
+        raise ValueError(f"{file}: its SHA-256 differs from {CONFIG_NAME}, so it is damaged; {REMEDY}")
+    return described.config, named_as_ours(read_tensors(file)), file, digest
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_NAME
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; expected a bundle, which training writes to OUT/bundle")
-    if not path.is_file():
-        raise ValueError(f"{folder}: no {CONFIG_NAME} here, so this is no bundle; training writes one to OUT/bundle")
-    try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
-    if not isinstance(described, dict) or described.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{path}: expected format_version {FORMAT_VERSION}; {_REMEDY}")
-    if not {"model", "weights_sha256"} <= described.keys():
-        raise ValueError(f"{path}: expected the fields model and weights_sha256; {_REMEDY}")
-    return described
-
-
-def _model_config(described: dict[str, Any], folder: Path) -> ModelConfig:
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(ModelConfig), described)
-        config = typed(merged, ModelConfig)
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{folder / CONFIG_NAME}: {reason}; this bundle was written by another version of ophclip"
-        ) from error
+def _write_text_parts(folder: Path, config: ModelConfig) -> None:
+    build_tokenizer(config.text).save(folder)
     if config.text.kind is TowerKind.HF:
-        config.text = dataclasses.replace(config.text, name=str(folder / TEXT_FOLDER))
-    return config
+        (folder / TEXT_FOLDER).mkdir()
+        shutil.copyfile(text_folder(config.text) / "config.json", folder / TEXT_FOLDER / "config.json")
 
 
-def _portable(config: ModelConfig) -> dict[str, Any]:
-    """Plain values; local paths are cut to their last part, because the bundle leaves this machine."""
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _portable(config: ModelConfig) -> ModelConfig:
+    """Local paths cut to their last part, because the bundle leaves this machine; hub names stay whole."""
+    visual = dataclasses.replace(config.visual, weights=_without_folder(config.visual.weights))
+    text = dataclasses.replace(
+        config.text,
+        name=_without_folder(config.text.name),
+        weights=_without_folder(config.text.weights),
+        tokenizer=_without_folder(config.text.tokenizer),
+    )
+    return dataclasses.replace(config, visual=visual, text=text, download=False)
+
+
+def _inside_bundle(config: ModelConfig) -> dict[str, Any]:
+    """Plain values that name what lies in the bundle itself."""
     plain: dict[str, Any] = _plain(dataclasses.asdict(config))
-    plain["visual"]["weights"] = _without_folder(config.visual.weights)
-    plain["text"]["weights"] = _without_folder(config.text.weights)
-    plain["text"]["name"] = TEXT_FOLDER if config.text.kind is TowerKind.HF else config.text.name
+    hugging_face = config.text.kind is TowerKind.HF
+    plain["text"]["name"] = TEXT_FOLDER if hugging_face else config.text.name
+    plain["text"]["tokenizer"] = "." if hugging_face or config.text.tokenizer else ""
     return plain
 
 
 def _without_folder(spec: str) -> str:
-    return spec if spec.startswith("package:") else Path(spec).name
+    return spec if spec.startswith("package:") or (spec and is_elsewhere(spec)) else Path(spec).name
 
 
 def _plain(value: Any) -> Any:
@@ -190,21 +203,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _card_text(config: ModelConfig, card: Mapping[str, object], digest: str) -> str:
-    text_name = _without_folder(config.text.name)
-    rows = {
-        "visual tower": f"{config.visual.name} ({config.visual.kind.value}), {config.visual.image_size_px} px",
-        "text tower": f"{text_name} ({config.text.kind.value}), {config.text.context_length} tokens",
-        "common space": f"{config.embed_dim} dimensions",
-        "weights SHA-256": f"`{digest}`",
-        **card,
-    }
-    table = "\n".join(f"| {name} | {' '.join(str(value).split())} |" for name, value in rows.items())
-    usage = '```python\nimport ophclip\n\nmodel, preprocess, tokenizer = ophclip.load("THIS FOLDER")\n```'
-    lead = f"# {config.name}\n\nA dual encoder for surgical video, made by ophclip."
-    return f"{lead}\n\n| | |\n|---|---|\n{table}\n\n{usage}\n"
 
 
 def _sha256(path: Path) -> str:

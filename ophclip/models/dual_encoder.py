@@ -13,27 +13,43 @@ from torch.nn import functional as F
 
 from ophclip.config import ModelConfig
 from ophclip.data.batch import Tokens
+from ophclip.models.pooling import build_pooling
 from ophclip.models.towers import Tower, build_text_tower, build_visual_tower
 
 MAX_LOGIT_SCALE = 100.0
+SIGMOID_SCALE, SIGMOID_BIAS = 10.0, -10.0
+"""Where a sigmoid begins: most pairs of a batch do not belong together (Zhai et al. 2023, section 3.2)."""
 
 
 class DualEncoder(nn.Module):
-    """A visual and a text tower with a learned temperature (OphCLIP, arXiv 2411.15421, section 3)."""
+    """A visual and a text tower with a learned temperature (OphCLIP, arXiv 2411.15421, section 3).
+
+    One that is trained by a sigmoid for each pair has a learned `logit_bias` too, and begins at a scale of its own.
+    """
 
     def __init__(
-        self, visual: Tower, text: Tower, *, embed_dim: int, initial_temperature: float, learned_temperature: bool
+        self,
+        visual: Tower,
+        text: Tower,
+        pooling: nn.Module,
+        *,
+        embed_dim: int,
+        initial_temperature: float,
+        learned_temperature: bool,
+        sigmoid: bool = False,
     ) -> None:
         super().__init__()
         self.visual = visual
         self.text = text
+        self.pooling = pooling
         self.embed_dim = embed_dim
-        scale = torch.tensor(math.log(1.0 / initial_temperature))
+        scale = torch.tensor(math.log(SIGMOID_SCALE if sigmoid else 1.0 / initial_temperature))
         self.log_logit_scale = nn.Parameter(scale, requires_grad=learned_temperature)
+        self.logit_bias = nn.Parameter(torch.tensor(SIGMOID_BIAS)) if sigmoid else None
 
     @property
     def logit_scale(self) -> Tensor:
-        """The factor of cosines before the softmax (one over the temperature), at most 100."""
+        """The factor of cosines (one over the temperature), at most 100."""
         return self.log_logit_scale.clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
 
     def clamp_logit_scale_(self) -> None:
@@ -52,14 +68,19 @@ class DualEncoder(nn.Module):
         return F.normalize(vectors_bd, dim=-1) if normalise else vectors_bd
 
     def encode_video(self, frames_btchw: Tensor, *, normalise: bool = False) -> Tensor:
-        """Clips or videos [B, T, 3, S, S] -> [B, D]: the mean over frames of unit frame vectors.
-
-        Each frame vector is L2-normalised before the mean, so that the same vector comes out of single frames that
-        were encoded apart (an index, a window of a zero-shot run). The mean itself has unit length only if `normalise`.
-        """
+        """Clips or videos [B, T, 3, S, S] -> [B, D]: `pool` of unit frame vectors; of unit length if `normalise`."""
         vectors_nd = self.encode_frames(frames_btchw.flatten(0, 1), normalise=True)
-        means_bd = vectors_nd.view(*frames_btchw.shape[:2], -1).mean(dim=1)
-        return F.normalize(means_bd, dim=-1) if normalise else means_bd
+        pooled_bd = self.pool(vectors_nd.view(*frames_btchw.shape[:2], -1))
+        return F.normalize(pooled_bd, dim=-1) if normalise else pooled_bd
+
+    def pool(self, vectors_btd: Tensor) -> Tensor:
+        """Unit vectors of the frames of clips or videos [B, T, D], in their order -> [B, D].
+
+        Frames are L2-normalised before, so that the same vector comes out of single frames that were encoded apart (an
+        index, a window of a zero-shot run). What comes out has no unit length.
+        """
+        pooled_bd: Tensor = self.pooling(vectors_btd)
+        return pooled_bd
 
     def encode_text(self, tokens: Tokens, *, normalise: bool = False) -> Tensor:
         """Tokens [B, L] -> [B, D]. Padding is recognised by its id, as the towers do themselves."""
@@ -72,8 +93,10 @@ class DualEncoder(nn.Module):
         return video_bd, self.encode_text(tokens, normalise=True), self.logit_scale
 
 
-def build_model(config: ModelConfig, *, pretrained: bool = True) -> DualEncoder:
-    """Build both towers on the CPU and load the weights that `config` names; `pretrained=False` reads no weights.
+def build_model(config: ModelConfig, *, pretrained: bool = True, sigmoid: bool = False) -> DualEncoder:
+    """Build towers and pooling on the CPU and load the weights that `config` names; `pretrained=False` reads none.
+
+    `sigmoid` makes the model that `loss.contrastive=siglip` trains, which has a bias beside its scale.
 
     Raises:
         ValueError: one line that names the option or file that is wrong.
@@ -81,7 +104,9 @@ def build_model(config: ModelConfig, *, pretrained: bool = True) -> DualEncoder:
     return DualEncoder(
         build_visual_tower(config.visual, config.embed_dim, pretrained=pretrained),
         build_text_tower(config.text, config.embed_dim, pretrained=pretrained),
+        build_pooling(config.pooling, config.embed_dim),
         embed_dim=config.embed_dim,
         initial_temperature=config.initial_temperature,
         learned_temperature=config.learned_temperature,
+        sigmoid=sigmoid,
     )

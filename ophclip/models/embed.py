@@ -1,6 +1,6 @@
 """Pictures and texts to unit vectors, in batches: what evaluation, search and users call.
 
-Shapes: N pictures or texts, D the width of the common space.
+Shapes: N pictures or texts, T frames of a video, W spans of them, B of one length, D the width of the common space.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from ophclip.data.tokenizer import Tokenizer
 from ophclip.models.dual_encoder import DualEncoder
 from ophclip.models.preprocess import Preprocess
 
 Item = TypeVar("Item")
+_VECTORS_POOLED_AT_ONCE = 16384
 
 
 def embed_frames(
@@ -44,6 +46,27 @@ def embed_texts(
             model,
             (model.encode_text(tokenizer(part).to(model.device), normalise=True) for part in _parts(texts, batch)),
         )
+
+
+def pool_spans(
+    model: DualEncoder, vectors_td: NDArray[np.float32], spans: Sequence[tuple[int, int]]
+) -> NDArray[np.float32]:
+    """Unit vectors of a video's frames [T, D] and spans of them (first, stop) -> unit vectors [W, D].
+
+    Each is what `encode_video` gives for the frames of its span. Spans of one length are pooled together, unpadded.
+    """
+    by_length: dict[int, list[int]] = {}
+    for place, (first, stop) in enumerate(spans):
+        by_length.setdefault(stop - first, []).append(place)
+    pooled_wd = np.empty((len(spans), vectors_td.shape[1]), dtype=np.float32)
+    firsts_w = np.array([first for first, _ in spans], dtype=np.int64)
+    with _evaluating(model):
+        for length, places in by_length.items():
+            for part in _parts(places, max(_VECTORS_POOLED_AT_ONCE // length, 1)):
+                gathered_btd = vectors_td[firsts_w[part, None] + np.arange(length)]
+                pooled_bd = model.pool(torch.from_numpy(gathered_btd).to(model.device))
+                pooled_wd[part] = F.normalize(pooled_bd, dim=-1).float().cpu().numpy()
+    return pooled_wd
 
 
 def _stacked(model: DualEncoder, vectors: Iterable[torch.Tensor]) -> NDArray[np.float32]:

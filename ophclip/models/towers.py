@@ -19,15 +19,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import AutoConfig
 
-from ingest.weights import resolve_weights
 from ophclip.config import TextConfig, TextPooling, TowerKind, VisualConfig
-from ophclip.data.tokenizer import text_folder
+from ophclip.data.files import text_folder
+from ophclip.data.hub import model_path
 from ophclip.models.architectures import architecture
-from ophclip.models.weights import load_hugging_face, load_text, load_visual
+from ophclip.models.recomputing import STAGES, recompute_activations
+from ophclip.models.weights import load_hugging_face, load_hugging_face_half, load_text, load_visual
 
 _PROJECTIONS = ("head.", "proj", "attnpool.c_proj.", "text_projection")
 _HUGGING_FACE_TYPES = ("bert", "roberta", "xlm-roberta")
-_POOLERS = {TextPooling.MEAN: "mean_pooler", TextPooling.CLS: "cls_last_hidden_state_pooler"}
+POOLERS = {TextPooling.MEAN: "mean_pooler", TextPooling.CLS: "cls_last_hidden_state_pooler"}
+"""The poolings of text that open_clip has too, by its names."""
 _PARTS: dict[type[nn.Module], tuple[tuple[str, ...], str | None]] = {
     VisionTransformer: (("class_embedding", "positional_embedding", "conv1.", "ln_pre."), "transformer.resblocks"),
     TextTransformer: (("token_embedding.", "positional_embedding", "cls_emb"), "transformer.resblocks"),
@@ -35,6 +37,15 @@ _PARTS: dict[type[nn.Module], tuple[tuple[str, ...], str | None]] = {
     HFTextEncoder: (("transformer.embeddings.",), "transformer.encoder.layer"),
 }
 """Parameters before the first block, and where the blocks are (None: torchvision's layer1 to layer4)."""
+
+
+class LastFourPooler(nn.Module):
+    """The mean over tokens of the mean of the last four layers: by direction the ancestors' sum over words."""
+
+    def forward(self, outputs: Any, mask_bl: Tensor) -> Tensor:
+        """Hidden states of all layers, [B, L, H] each, and where tokens stand [B, L] -> [B, H]."""
+        states_blh = torch.stack(outputs.hidden_states[-4:]).mean(dim=0) * mask_bl.unsqueeze(-1)
+        return states_blh.sum(dim=1) / mask_bl.sum(dim=1, keepdim=True)
 
 
 class Tower(nn.Module):
@@ -63,6 +74,14 @@ class Tower(nn.Module):
             module.eval()
         return self
 
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """Parameters of each block from the bottom up; the stem or the embeddings are with the first.
+
+        Raises:
+            ValueError: the blocks of this network are not known.
+        """
+        return [[self.network.get_parameter(name) for name in names] for names in _blocks(self.network)]
+
     def loaded_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters below the projection: those that released weights fill."""
         return (p for name, p in self.network.named_parameters() if not name.startswith(_PROJECTIONS))
@@ -80,16 +99,17 @@ def build_visual_tower(config: VisualConfig, embed_dim: int, *, pretrained: bool
     """
     network = _visual_network(config, embed_dim)
     if pretrained and config.weights:
-        load_visual(network, resolve_weights(config.weights))
+        load_visual(network, model_path(config.weights, "model.visual.weights"))
     if isinstance(network, TimmModel | ModifiedResNet):
         network.to(memory_format=torch.channels_last)
-    tower = Tower(
+    if config.gradient_checkpointing:
+        recompute_activations(network, frozen_batch_norm=config.frozen_batch_norm)
+    return Tower(
         network,
         frozen_blocks=config.frozen_blocks,
         frozen_batch_norm=config.frozen_batch_norm,
         option="model.visual.frozen_blocks",
     )
-    return tower
 
 
 def build_text_tower(config: TextConfig, embed_dim: int, *, pretrained: bool = True) -> Tower:
@@ -103,55 +123,97 @@ def build_text_tower(config: TextConfig, embed_dim: int, *, pretrained: bool = T
     else:
         network = _clip_text_network(config, embed_dim)
         if pretrained and config.weights:
-            load_text(network, resolve_weights(config.weights))
+            load_text(network, model_path(config.weights, "model.text.weights"))
     return Tower(
         network, frozen_blocks=config.frozen_blocks, frozen_batch_norm=False, option="model.text.frozen_blocks"
     )
 
 
 def _visual_network(config: VisualConfig, embed_dim: int) -> nn.Module:
-    if config.kind is TowerKind.TIMM:
-        import timm
+    try:
+        network = (
+            _timm_network(config, embed_dim) if config.kind is TowerKind.TIMM else _clip_network(config, embed_dim)
+        )
+        patchless = isinstance(network, ModifiedResNet)
+    except TypeError:  # how timm's convolutional networks refuse the option
+        if not config.patch_dropout:
+            raise
+        patchless = True
+    if config.patch_dropout and patchless:
+        raise ValueError(f"model.visual.patch_dropout: {config.name} has no patches to leave out; set it to 0")
+    if isinstance(network, TimmModel):
+        _fit(network, config, embed_dim)
+    return network
 
-        if not timm.is_model(config.name):
-            raise ValueError(
-                f"model.visual.name: timm has no {config.name}; `timm.list_models('*NAME*')` lists what it has"
-            )
-        network: nn.Module = TimmModel(config.name, embed_dim, image_size=config.image_size_px)
-        return network
+
+def _timm_network(config: VisualConfig, embed_dim: int) -> nn.Module:
+    import timm
+
+    if not timm.is_model(config.name):
+        raise ValueError(
+            f"model.visual.name: timm has no {config.name}; `timm.list_models('*NAME*')` lists what it has"
+        )
+    network: nn.Module = TimmModel(
+        config.name, embed_dim, image_size=config.image_size_px, patch_drop=config.patch_dropout or None
+    )
+    return network
+
+
+def _clip_network(config: VisualConfig, embed_dim: int) -> nn.Module:
     described = architecture(config.name, "model.visual.name")
-    vision = {**described["vision_cfg"], "image_size": config.image_size_px, "timm_model_pretrained": False}
-    built: nn.Module = _build_vision_tower(embed_dim, vision, quick_gelu=described.get("quick_gelu", False))
-    return built
+    asked = {"image_size": config.image_size_px, "patch_dropout": config.patch_dropout, "timm_model_pretrained": False}
+    network: nn.Module = _build_vision_tower(
+        embed_dim, {**described["vision_cfg"], **asked}, quick_gelu=described.get("quick_gelu", False)
+    )
+    return network
+
+
+def _fit(network: TimmModel, config: VisualConfig, embed_dim: int) -> None:
+    """open_clip tells a timm network neither the size of its pictures nor, without a projection, its width."""
+    trunk, size_px = network.trunk, (config.image_size_px, config.image_size_px)
+    if len(network.head) == 0 and trunk.num_features != embed_dim:
+        width = trunk.num_features
+        raise ValueError(f"model.embed_dim: {embed_dim} given, but {config.name} has no projection and gives {width}")
+    if hasattr(trunk, "set_input_size") and getattr(getattr(trunk, "patch_embed", None), "img_size", None) != size_px:
+        network.set_input_size(size_px)
 
 
 def _clip_text_network(config: TextConfig, embed_dim: int) -> nn.Module:
     described = architecture(config.name, "model.text.name")
     text = {**described["text_cfg"], "context_length": config.context_length}
-    if "hf_model_name" in text or "hf_tokenizer_name" in text:
+    if "hf_model_name" in text:
         raise ValueError(
-            f"model.text.name: {config.name} needs a Hugging Face tokenizer; give its folder with model.text.kind=hf"
+            f"model.text.name: {config.name} has a Hugging Face text tower; give its folder with model.text.kind=hf"
+        )
+    if "hf_tokenizer_name" in text and not config.tokenizer:
+        raise ValueError(
+            f"model.text.tokenizer: {config.name} does not use CLIP's tokens; give the folder or the hub name of its "
+            f"tokenizer, {text['hf_tokenizer_name']}"
         )
     built: nn.Module = _build_text_tower(embed_dim, text, quick_gelu=described.get("quick_gelu", False))
     return built
 
 
 def _hugging_face_network(config: TextConfig, embed_dim: int, *, pretrained: bool) -> nn.Module:
-    if config.weights not in ("", "pretrained"):
-        raise ValueError(f"model.text.weights: {config.weights} given; with kind=hf expected `pretrained` or nothing")
     folder = text_folder(config)
     described = AutoConfig.from_pretrained(folder, local_files_only=True)
     if described.model_type not in _HUGGING_FACE_TYPES:
         known = ", ".join(_HUGGING_FACE_TYPES)
         raise ValueError(f"{folder}: model type {described.model_type}, expected one of {known}")
+    pooler = POOLERS.get(config.pooling, "mean_pooler")
     network: Any = HFTextEncoder(
-        str(folder), output_dim=embed_dim, pooler_type=_POOLERS[config.pooling], proj_type="linear", pretrained=False
+        str(folder), output_dim=embed_dim, pooler_type=pooler, proj_type="linear", pretrained=False
     )
-    if pretrained and config.weights == "pretrained":
-        load_hugging_face(network.transformer, folder)
+    if config.pooling is TextPooling.LAST_FOUR:
+        network.pooler = LastFourPooler()
+        network.transformer.config.output_hidden_states = True
     # A projection that keeps angles leaves a loaded sentence space as it is until training has a reason to change it.
     start = nn.init.eye_ if network.proj.in_features == embed_dim else nn.init.orthogonal_
     start(network.proj.weight)
+    if pretrained and config.weights == "pretrained":
+        load_hugging_face(network.transformer, folder)
+    elif pretrained and config.weights:
+        load_hugging_face_half(network, model_path(config.weights, "model.text.weights"))
     built: nn.Module = network
     return built
 
@@ -171,9 +233,12 @@ def _blocks(network: nn.Module) -> list[list[str]]:
         return _timm_blocks(network)
     found = next((parts for kind, parts in _PARTS.items() if isinstance(network, kind)), None)
     if found is None:
-        raise ValueError(f"model.*.frozen_blocks: not known for {type(network).__name__}; set it to 0")
+        name = type(network).__name__
+        raise ValueError(
+            f"model.*.frozen_blocks, optim.layer_decay: the blocks of {name} are not known; set them to 0 and 1"
+        )
     stem, path = found
-    blocks = [f"layer{n}." for n in (1, 2, 3, 4)] if path is None else _numbered(path, network)
+    blocks = [f"{stage}." for stage in STAGES] if path is None else _numbered(path, network)
     prefixes: list[tuple[str, ...]] = [(*stem, blocks[0]), *((block,) for block in blocks[1:])]
     names = [name for name, _ in network.named_parameters()]
     return [[name for name in names if name.startswith(prefix)] for prefix in prefixes]

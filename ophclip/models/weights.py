@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +16,37 @@ import safetensors.torch
 import torch
 from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.timm_model import TimmModel
+from open_clip.transformer import QuickGELU
 from safetensors import SafetensorError
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
+
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
+_NAMES_IN_FOLDERS = (
+    "open_clip_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)
+_VISUAL_PROJECTIONS = (
+    "proj",
+    "attnpool.c_proj.weight",
+    "attnpool.c_proj.bias",
+    "head.proj.weight",
+    "head.proj.bias",
+)
+_TEXT_PROJECTIONS = ("text_projection", "text_projection.weight", "text_projection.bias")
+_MARK_OF_OPENAI = "input_resolution"
+_SURGVLP_NAMES = {
+    "backbone_img.model.": "visual.trunk.",
+    "backbone_img.global_embedder.": "visual.head.proj.",
+    "backbone_text.model.": "text.transformer.",
+}
+_UNUSED_OF_BERT = ("transformer.pooler.", "transformer.embeddings.position_ids")
 _LITE_STEM_AND_HEAD = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -38,12 +66,31 @@ _LITE_BLOCK = {
 _LITE_KEY = re.compile(r"_blocks\.(?P<block>\d+)\.(?P<part>\w+)\.(?P<leaf>\w+)")
 
 
+def weights_file(path: Path) -> Path:
+    """The weights that `path` means: itself, or those in a folder as published on the hub, safetensors first.
+
+    Raises:
+        ValueError: a folder without weights.
+    """
+    if not path.is_dir():
+        return path
+    for name in _NAMES_IN_FOLDERS:
+        if (path / name).is_file():
+            return path / name
+    raise ValueError(f"{path}: no weights in this folder; expected one of {', '.join(_NAMES_IN_FOLDERS)}")
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a `.safetensors`, `.pth`, `.pt` or `.bin` file, on the CPU; nothing in the file is executed.
 
     Raises:
-        ValueError: the file cannot be read, or holds something other than tensors.
+        ValueError: the file cannot be read, or holds something other than tensors, or would have to be executed.
     """
+    if zipfile.is_zipfile(path) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
+        raise ValueError(
+            f"{path}: a TorchScript archive, which can only be read by running what is in it; "
+            "take the same weights as safetensors (docs/method.md says where OpenAI's are)"
+        )
     try:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load_file(path))
@@ -62,35 +109,55 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_visual(network: nn.Module, path: Path) -> None:
-    """Load a file into a visual tower whose projection may be new.
+    """Load a file, or the weights of a folder, into a visual tower whose projection may be new.
 
     Raises:
-        ValueError: a key or a shape differs.
+        ValueError: a key, a shape or the activation differs.
     """
-    tensors = read_tensors(path)
-    if isinstance(network, TimmModel):
-        _load_strictly(network.trunk, _timm_tensors(tensors, network.trunk), path)
-        return
+    file = weights_file(path)
+    tensors = _renamed(read_tensors(file))
     own = _half(tensors, "visual.")
+    if isinstance(network, TimmModel):
+        if not any(name.startswith("trunk.") for name in own):
+            published = _timm_tensors(tensors, network.trunk)
+            _resize_timm_positions(published, "pos_embed", network.trunk)
+            load_strictly(network.trunk, published, file)
+            return
+        _resize_timm_positions(own, "trunk.pos_embed", network.trunk)
+    else:
+        _refuse_other_activation(network, tensors, path)
     if isinstance(own.get("positional_embedding"), Tensor) and hasattr(network, "grid_size"):
         own["positional_embedding"] = _resized_positions(own["positional_embedding"], network)
-    _load_strictly(
-        network, _with_own_projection(own, network, ("proj", "attnpool.c_proj.weight", "attnpool.c_proj.bias")), path
-    )
+    load_strictly(network, _with_own_projection(own, network, _VISUAL_PROJECTIONS), file)
 
 
 def load_text(network: nn.Module, path: Path) -> None:
     """Load the text half of a CLIP checkpoint into an open_clip text tower whose projection and context may differ.
 
     Raises:
-        ValueError: a key or a shape differs.
+        ValueError: a key, a shape or the activation differs.
     """
-    own = _half(convert_to_custom_text_state_dict(read_tensors(path)), "text.")
+    file = weights_file(path)
+    tensors = read_tensors(file)
+    _refuse_other_activation(network, tensors, path)
+    own = _half(convert_to_custom_text_state_dict(tensors), "text.")
     wanted = network.state_dict()["positional_embedding"].shape[0]
     if "positional_embedding" in own:
         own["positional_embedding"] = own["positional_embedding"][:wanted]
     own.pop("attn_mask", None)
-    _load_strictly(network, _with_own_projection(own, network, ("text_projection",)), path)
+    load_strictly(network, _with_own_projection(own, network, _TEXT_PROJECTIONS), file)
+
+
+def load_hugging_face_half(network: nn.Module, path: Path) -> None:
+    """Load the text half of a checkpoint whose text tower is a Hugging Face one: open_clip's form or SurgVLP's.
+
+    Raises:
+        ValueError: a key or a shape differs.
+    """
+    file = weights_file(path)
+    own = _half(_renamed(read_tensors(file)), "text.")
+    own = {name: value for name, value in own.items() if not name.startswith(_UNUSED_OF_BERT)}
+    load_strictly(network, _with_own_projection(own, network, ("proj.weight",)), file)
 
 
 def load_hugging_face(transformer: nn.Module, folder: Path) -> None:
@@ -169,6 +236,29 @@ def _timm_tensors(tensors: dict[str, Tensor], trunk: nn.Module) -> dict[str, Ten
     return {name: value for name, value in tensors.items() if not name.startswith(tuple(f"{one}." for one in heads))}
 
 
+def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """SurgVLP's and PeskaVLP's names as open_clip's; other tensors as they are."""
+    if not any(name.startswith(tuple(_SURGVLP_NAMES)) for name in tensors):
+        return tensors
+    renamed = {}
+    for name, value in tensors.items():
+        theirs = next((prefix for prefix in _SURGVLP_NAMES if name.startswith(prefix)), "")
+        renamed[_SURGVLP_NAMES.get(theirs, "") + name.removeprefix(theirs)] = value
+    return renamed
+
+
+def _refuse_other_activation(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Weights look the same whether trained with GELU or with OpenAI's QuickGELU, and are of no use with the other."""
+    own = {type(module) for module in network.modules()} & {nn.GELU, QuickGELU}
+    quick: bool | None = True if _MARK_OF_OPENAI in tensors else None
+    described = path / OPEN_CLIP_CONFIG_NAME
+    if described.is_file():
+        quick = bool(json.loads(described.read_text(encoding="utf-8")).get("model_cfg", {}).get("quick_gelu", False))
+    if quick is not None and own and (QuickGELU in own) != quick:
+        wanted = "an architecture whose name ends in -quickgelu" if quick else "one without -quickgelu"
+        raise ValueError(f"{path}: was trained with {'QuickGELU' if quick else 'GELU'}; check model.*.name: {wanted}")
+
+
 def _half(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     return own or dict(tensors)
@@ -195,15 +285,31 @@ def _resized_positions(positions_nd: Tensor, network: nn.Module) -> Tensor:
     return torch.cat([first, resized.permute(0, 2, 3, 1).reshape(height * width, -1)])
 
 
-def _load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _resize_timm_positions(tensors: dict[str, Tensor], name: str, trunk: Any) -> None:
+    if name in tensors and tensors[name].shape != trunk.pos_embed.shape:
+        tensors[name] = resample_abs_pos_embed(
+            tensors[name],
+            trunk.patch_embed.grid_size,
+            num_prefix_tokens=0 if trunk.no_embed_class else trunk.num_prefix_tokens,
+        )
+
+
+def load_strictly(
+    network: nn.Module, tensors: Mapping[str, Tensor], path: Path, remedy: str = "check model.*.name and image_size_px"
+) -> None:
+    """Load `tensors`, read from `path`, into a network that has exactly these.
+
+    Raises:
+        ValueError: the first tensor that is missing, surplus or of another shape.
+    """
     wanted = network.state_dict()
     missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or extra:
         example = f"lacks {missing[0]}" if missing else f"has {extra[0]}, which the tower has not"
         counts = f"{len(missing)} missing, {len(extra)} surplus"
-        raise ValueError(f"{path}: does not fit the tower ({counts}; {example}); check model.*.name")
+        raise ValueError(f"{path}: does not fit the towers ({counts}; {example}); {remedy}")
     for name, value in wanted.items():
         if value.shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
-            raise ValueError(f"{path}: {name} has shape {shapes}; check model.*.name and image_size_px")
+            raise ValueError(f"{path}: {name} has shape {shapes}; {remedy}")
     network.load_state_dict(dict(tensors), strict=True)

@@ -6,6 +6,7 @@ It is the truth of an index; the files that FAISS reads are made from it. A vide
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+CATALOGUE_NAME = "catalogue.sqlite"
 FORMAT = "1"
 Table = Literal["windows", "videos"]
 _VECTORS: dict[Table, str] = {
@@ -187,6 +189,14 @@ class Catalogue:
                 "UPDATE windows SET narrations = ? WHERE window_id = ?",
                 [(json.dumps(texts), window_id) for window_id, texts in narrations.items()],
             )
+
+
+def relative(path: Path, folder: Path) -> str:
+    """`path` as seen from `folder`, so that both can be moved together; absolute where there is no such way."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
 
 
 def _blob(vector_d: NDArray[np.float32]) -> bytes:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ophclip.evaluation.embedding import default_device, embed_video, unit
-from ophclip.models.bundle import Loaded, load_bundle
-from ophclip.models.embed import embed_frames
-from ophclip.search.build import CATALOGUE_NAME
-from ophclip.search.catalogue import Catalogue, Table
+from ophclip.evaluation.vectors import unit
+from ophclip.models.description import read_description
+from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue, Table
 from ophclip.search.hits import Found, Hit, best_of_each_video, merge_overlapping
-from ophclip.search.queries import text_vector
+from ophclip.search.queries import query_wordings, wordings_vector
 from ophclip.search.vectors import TABLES, vectors_of
+
+if TYPE_CHECKING:
+    from ophclip.models.bundle import Loaded
 
 _FIRST_FETCH = 200
 
@@ -71,14 +72,19 @@ class SearchIndex:
         given = self._bundle if self._bundle is not None else self.folder / remembered
         if isinstance(given, Path) and self._bundle is None and not given.is_dir():
             raise ValueError(f"{given.resolve()}: the bundle that made {self.folder} is gone; name it with --bundle")
-        loaded = given if isinstance(given, Loaded) else load_bundle(given, device=default_device())
+        digest = read_description(given).weights_sha256 if isinstance(given, Path) else given.weights_sha256
         held = self._catalogue.about["weights_sha256"]
-        if loaded.weights_sha256 != held:
+        if digest != held:
             raise ValueError(
-                f"{self.folder}: made by weights {held[:12]}, the bundle has {loaded.weights_sha256[:12]}; "
+                f"{self.folder}: made by weights {held[:12]}, the bundle has {digest[:12]}; "
                 "name the bundle that made it with --bundle"
             )
-        return loaded
+        if not isinstance(given, Path):
+            return given
+        from ophclip.evaluation.embedding import default_device
+        from ophclip.models.bundle import load_bundle
+
+        return load_bundle(given, device=default_device())
 
     def search(
         self,
@@ -99,7 +105,7 @@ class SearchIndex:
         Args:
             text: words; an instrument's name is looked up with its synonyms.
             image: a picture file, or uint8 RGB [H, W, 3].
-            video: a video file, searched by the mean of its frames.
+            video: a video file, searched by all of its frames pooled.
             vector: a vector [D] of the bundle's space, of any length.
             k: how many; fewer come back if there are no more.
             min_score: hits with a lower cosine are left out.
@@ -145,15 +151,27 @@ class SearchIndex:
         return unit(vector_d).astype(np.float32)
 
     def _of_text(self, text: str) -> NDArray[Any]:
-        return text_vector(self.loaded, text)
+        wordings = query_wordings(text)
+        return wordings_vector(self.loaded, wordings)
 
     def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
         pixels_hwc = _picture(Path(image)) if isinstance(image, (Path, str)) else image
-        return np.asarray(embed_frames(self.loaded.model, self.loaded.preprocess, [pixels_hwc])[0])
+        loaded = self.loaded
+        from ophclip.models.embed import embed_frames
+
+        return self._pooled(embed_frames(loaded.model, loaded.preprocess, [pixels_hwc]))
 
     def _of_video(self, video: Path | str) -> NDArray[Any]:
         fps = float(self._catalogue.about["fps"])
-        return np.asarray(embed_video(self.loaded, Path(video), fps=fps, batch_frames=64).vectors_td.mean(axis=0))
+        loaded = self.loaded
+        from ophclip.evaluation.embedding import embed_video
+
+        return self._pooled(embed_video(loaded, Path(video), fps=fps, batch_frames=64).vectors_td)
+
+    def _pooled(self, vectors_td: NDArray[np.float32]) -> NDArray[Any]:
+        from ophclip.models.embed import pool_spans
+
+        return np.asarray(pool_spans(self.loaded.model, vectors_td, [(0, len(vectors_td))])[0])
 
     def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
         return vector

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State
-from ingest.records import Clip
+from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
-from ophclip.evaluation.tables import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +26,23 @@ class SourceVideo:
     clips: tuple[Clip, ...]
 
 
+def require_sources(corpus: Path | None, videos: Path | None) -> None:
+    """See that what is to be indexed is there, without reading it.
+
+    Raises:
+        ValueError: neither is given, or one is not there.
+    """
+    if corpus is None and videos is None:
+        raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
+    if corpus is not None and not (corpus / MANIFEST_NAME).is_file():
+        raise ValueError(
+            f"{corpus / MANIFEST_NAME}: expected the manifest of a corpus; "
+            f"make one with `ophclip ingest SOURCE --out {corpus}`"
+        )
+    if videos is not None and not videos.is_dir():
+        raise ValueError(f"{videos}: no such folder; expected one that holds videos")
+
+
 def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceVideo], list[tuple[Path, str]]]:
     """The videos of a corpus' manifest, then those of a folder whose content the corpus does not hold.
 
@@ -35,8 +51,7 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
     Raises:
         ValueError: neither is given, one is not there, or together they hold no video.
     """
-    if corpus is None and videos is None:
-        raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
+    require_sources(corpus, videos)
     found = [] if corpus is None else _of_corpus(corpus)
     failed: list[tuple[Path, str]] = []
     if videos is not None:
@@ -47,12 +62,7 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
 
 
 def _of_corpus(corpus: Path) -> list[SourceVideo]:
-    path = corpus / MANIFEST_NAME
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: expected the manifest of a corpus; make one with `ophclip ingest SOURCE --out {corpus}`"
-        )
-    with Manifest(path) as manifest:
+    with Manifest(corpus / MANIFEST_NAME) as manifest:
         return [
             SourceVideo(
                 video_id=row.video_id,
@@ -69,8 +79,6 @@ def _of_corpus(corpus: Path) -> list[SourceVideo]:
 
 
 def _add_folder(found: list[SourceVideo], failed: list[tuple[Path, str]], folder: Path) -> None:
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; expected one that holds videos")
     hashes = {video.sha256 for video in found}
     ids = {video.video_id for video in found}
     for path in sorted(item for item in folder.rglob("*") if item.suffix.lower() in VIDEO_SUFFIXES):

@@ -1,14 +1,10 @@
-"""How a video is cut into windows, and what a window's vector is.
-
-Shapes: T frames at 0, 1/fps, 2/fps, ... seconds, D width, W windows.
-"""
+"""How a video is cut into windows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 _CLOCK_TOLERANCE = 1e-6
 
@@ -21,6 +17,11 @@ class Window:
     end_seconds: float
     first: int
     stop: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Its frames as `embed.pool_spans` takes them."""
+        return self.first, self.stop
 
     @property
     def middle(self) -> int:
@@ -45,10 +46,3 @@ def _window(start_seconds: float, end_seconds: float, fps: float, frames: int) -
     first = min(int(np.ceil(start_seconds * fps - _CLOCK_TOLERANCE)), frames - 1)
     stop = min(max(int(np.ceil(end_seconds * fps - _CLOCK_TOLERANCE)), first + 1), frames)
     return Window(start_seconds=start_seconds, end_seconds=end_seconds, first=first, stop=stop)
-
-
-def window_vectors(vectors_td: NDArray[np.float32], windows: list[Window]) -> NDArray[np.float32]:
-    """Unit vectors [W, D]: the mean of each window's unit frame vectors, normalised, as `DualEncoder.encode_video`."""
-    total = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0, dtype=np.float64)])
-    means = np.stack([(total[part.stop] - total[part.first]) / (part.stop - part.first) for part in windows])
-    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12), dtype=np.float32)

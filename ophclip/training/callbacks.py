@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import csv
+import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -28,10 +30,24 @@ COLUMNS = (
     "retrieval",
     "own_title",
     "retrieved_share",
+    "minimal_pair_accuracy",
+    "retrieval_similarity",
+    "retrieval_precision",
+    "bank_age_steps",
+    "bank_overlap",
+    "accuracy",
+    "f1",
+    "mean_average_precision",
+    "gradient_norm",
     "logit_scale",
     "learning_rate",
     "seconds",
+    "samples_per_second",
+    "data_wait_share",
+    "memory_mb",
 )
+MEASURED = COLUMNS[-4:]
+"""What depends on the machine: all other columns repeat bit by bit."""
 
 
 class Recorder(Callback):
@@ -50,6 +66,7 @@ class Recorder(Callback):
             self._pending[level] = list(reports)
         self._began = time.perf_counter()
         self._last = ""
+        self._pace = _Pace()
         self.losses: dict[str, float] = {}
         _keep_rows(path, resumed.step if resumed else 0)
 
@@ -65,6 +82,15 @@ class Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The clock starts with the first step of this sitting."""
         self._began = time.perf_counter()
+        self.clock_on()
+
+    def clock_on(self) -> None:
+        """From now on the loader is waited for."""
+        self._pace.step_ended()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """The time since the last step was spent waiting for data."""
+        self._pace.batch_came(len(batch))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,17 +99,20 @@ class Recorder(Callback):
         module = _ours(pl_module)
         done, total = module.current + 1, module.config.trainer.steps
         level = level_at(module.levels, module.current)[0].value
-        self._pending.setdefault(level, []).append(outputs["reports"])
+        norm = {} if module.gradient_norm is None else {"gradient_norm": module.gradient_norm}
+        self._pending.setdefault(level, []).append({**outputs["reports"], **norm})
         if done % module.config.trainer.log_every == 0 or done == total:
             self._write_rows(done, module, trainer)
         if self._progress is not None:
             self._progress(done, total, self._last or "first steps")
+        self.clock_on()
 
     def _write_rows(self, done: int, module: TrainingModule, trainer: Trainer) -> None:
         rates = {
             "logit_scale": float(module.model.logit_scale.detach()),
             "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": round(self.seconds, 3),
+            **self._pace.figures(),
         }
         rows = []
         for level in sorted(self._pending):
@@ -91,8 +120,51 @@ class Recorder(Callback):
             self.losses[level] = means["loss"]
             rows.append({"step": done, "level": level, **means, **rates})
         self._pending.clear()
-        _append_rows(self._path, rows)
+        for row in rows:
+            self.write_row(trainer, row)
         self._last = ", ".join(f"{level} loss {loss:.3f}" for level, loss in sorted(self.losses.items()))
+
+    def write_row(self, trainer: Trainer, row: Mapping[str, Any]) -> None:
+        """Append a row to the table and hand it to the loggers; it has a step, a level, and columns of the table."""
+        _append_rows(self._path, [row])
+        figures = {f"{row['level']}/{name}": value for name, value in row.items() if name not in ("step", "level")}
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=row["step"])
+
+
+class _Pace:
+    """How fast steps go, and how much of the time they wait for data, since the last row."""
+
+    def __init__(self) -> None:
+        self._began = self._ended = time.perf_counter()
+        self._waited = 0.0
+        self._samples = 0
+
+    def step_ended(self) -> None:
+        self._ended = time.perf_counter()
+
+    def batch_came(self, samples: int) -> None:
+        self._waited += time.perf_counter() - self._ended
+        self._samples += samples
+
+    def figures(self) -> dict[str, float]:
+        """The columns of a row; counting begins anew."""
+        now = time.perf_counter()
+        spent = max(now - self._began, 1e-9)
+        found = {
+            "samples_per_second": round(self._samples / spent, 2),
+            "data_wait_share": round(min(1.0, self._waited / spent), 4),
+            "memory_mb": round(_peak_memory_mb(), 1),
+        }
+        self._began, self._waited, self._samples = now, 0.0, 0
+        return found
+
+
+def _peak_memory_mb() -> float:
+    """Of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 class Checkpointing(Callback):
@@ -116,6 +188,7 @@ class Checkpointing(Callback):
         done = module.current + 1
         if done % module.config.trainer.checkpoint_every == 0 or done == module.config.trainer.steps:
             self._write(trainer, module)
+            self._recorder.clock_on()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Lightning ends the step that SIGTERM interrupted and then raises: the state is that of a whole step."""
@@ -136,10 +209,11 @@ class Checkpointing(Callback):
         )
 
 
-def read_losses(path: Path) -> dict[str, float]:
-    """The last loss of each level in `metrics.csv`."""
+def read_losses(path: Path, steps: int | None = None) -> dict[str, float]:
+    """The last loss of each level in `metrics.csv`, of the first `steps` if given."""
     with path.open(encoding="utf-8", newline="") as stream:
-        return {row["level"]: float(row["loss"]) for row in csv.DictReader(stream)}
+        rows = [row for row in csv.DictReader(stream) if steps is None or int(row["step"]) <= steps]
+    return {row["level"]: float(row["loss"]) for row in rows if row["loss"]}
 
 
 def _ours(module: LightningModule) -> TrainingModule:
@@ -161,7 +235,7 @@ def _means(reports: list[dict[str, float]]) -> dict[str, float]:
     return means
 
 
-def _append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+def _append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with path.open("a", encoding="utf-8", newline="") as stream:
         csv.DictWriter(stream, COLUMNS, restval="").writerows(rows)
 

@@ -12,10 +12,10 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT_VERSION = 1
 
@@ -38,6 +38,8 @@ class Checkpoint:
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write `step-NNNNNNNN.pt` whole or not at all, then drop the older ones."""
+    import torch
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{checkpoint.step:08d}.pt"
     draft = path.with_suffix(".tmp")
@@ -70,6 +72,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         ValueError: it cannot be read, or another version wrote it.
     """
+    import torch
+
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ophclip.composing import typed
 from ophclip.config import TrainConfig
-from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import DualEncoder, build_model
-from ophclip.training.chance import derived_seed
+from ophclip.models.description import refuse_other_content
+from ophclip.objectives import Contrastive
 from ophclip.training.checkpoints import newest_checkpoint
 from ophclip.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ophclip.models.dual_encoder import DualEncoder
+
+AVERAGE_PREFIX = "_average.module."
 
 
 def initial_model(config: TrainConfig) -> DualEncoder:
     """The dual encoder as training begins with it: loaded towers, new projections drawn from the seed."""
+    import torch
+
+    from ophclip.training.chance import derived_seed
+
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
-        return build_model(config.model)
+        return new_model(config)
+
+
+def new_model(config: TrainConfig, *, pretrained: bool = True) -> DualEncoder:
+    """The dual encoder that `config` trains, from loaded weights and torch's own chance."""
+    from ophclip.models.dual_encoder import build_model
+
+    return build_model(config.model, pretrained=pretrained, sigmoid=config.loss.contrastive is Contrastive.SIGLIP)
 
 
 def export_bundle(run: Path, out: Path) -> Path:
@@ -32,14 +47,20 @@ def export_bundle(run: Path, out: Path) -> Path:
     """
     folder = RunFolder(run)
     config = _config(run)
+    refuse_other_content(out)
     checkpoint = newest_checkpoint(folder.checkpoints)
     if checkpoint is None:
         raise ValueError(f"{folder.checkpoints}: no checkpoint yet; wait for trainer.checkpoint_every steps")
-    model = build_model(config.model, pretrained=False)
-    prefix = "model."
+    from ophclip.models.bundle import save_bundle
+    from ophclip.training.card import run_card, run_options
+
+    model = new_model(config, pretrained=False)
+    # The running average, where one is kept, is what a finished run exports too.
+    averaged = any(name.startswith(AVERAGE_PREFIX) for name in checkpoint.module)
+    prefix = AVERAGE_PREFIX if averaged else "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
     model.load_state_dict(tensors, strict=True)
-    save_bundle(out, model, config.model, {"steps": checkpoint.step, "seed": config.seed})
+    save_bundle(out, model, config.model, run_card(config, folder, checkpoint.step), run_options(config))
     return out
 
 

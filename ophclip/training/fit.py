@@ -1,6 +1,6 @@
-"""`train(config)`: one run, from a corpus to a bundle, continued where it stopped.
+"""The steps of a run: Lightning's Trainer drives the loop, the device and the precision.
 
-Lightning's Trainer drives the loop, the device and the precision. Checkpoints are our own (see checkpoints.py).
+Checkpoints are our own (see checkpoints.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,86 +17,75 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
-from ophclip.data.module import CorpusDataModule, open_corpus
+from ophclip.data.files import named_files
+from ophclip.data.hub import fetch_missing
+from ophclip.data.module import CorpusDataModule
 from ophclip.models.bundle import save_bundle
-from ophclip.models.dual_encoder import build_model
 from ophclip.progress import Progress
-from ophclip.training.callbacks import Checkpointing, Recorder, read_losses
+from ophclip.training.callbacks import Checkpointing, Recorder
+from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
-from ophclip.training.module import TrainingModule
+from ophclip.training.export import new_model
+from ophclip.training.loggers import build_loggers
+from ophclip.training.module import NonFiniteLossError, TrainingModule
 from ophclip.training.run_folder import RunFolder
+from ophclip.training.validation import build_validation
 
 TERMINATED = 128 + 15
+NOT_FINITE_NAME = "nonfinite.json"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainResult:
-    """Where a run left what it made."""
-
-    out: Path
-    bundle: Path
-    metrics: Path
-    steps: int
-    seconds: float
-    """Time of the steps, over all sittings of the run."""
-
-
-def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
-    """Train as `config` says into `config.out`; a finished run is left as it is, an unfinished one goes on.
-
-    On a CPU the same seed gives the same bits on the same machine with the same number of threads, whatever the number
-    of loader processes and however often the run was stopped. SIGTERM saves a checkpoint after the current step and
-    ends the process with status 143.
+def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None) -> None:
+    """Train from the newest checkpoint, or from the beginning, to the bundle of the run that `folder` holds.
 
     Raises:
-        ValueError: one line that names the option or file: no corpus, another run in `out`, a missing device.
+        ValueError: one line that names the option: a missing device, too few samples.
     """
-    folder = RunFolder(Path(config.out))
     accelerator = _accelerator(config.trainer.device)
-    fingerprint = open_corpus(config.data.root).fingerprint
-    folder.begin_or_continue(config, fingerprint)
-    if folder.finished() is None:
-        with _settings(config.trainer, accelerator):
-            _run(config, folder, fingerprint, accelerator, progress)
-    facts = folder.finished()
-    if facts is None:
-        raise ValueError(f"{folder.out}: the bundle vanished while the run was ending; run the same command again")
-    return TrainResult(
-        out=folder.out,
-        bundle=folder.bundle,
-        metrics=folder.metrics,
-        steps=int(facts["steps"]),
-        seconds=float(facts["seconds"]),
-    )
+    if config.model.download:
+        fetch_missing(list(named_files(config.model).values()))
+    with _settings(config.trainer, accelerator):
+        _run(config, folder, accelerator, progress)
 
 
-def _run(config: TrainConfig, folder: RunFolder, fingerprint: str, accelerator: str, progress: Progress | None) -> None:
+def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Progress | None) -> None:
     resumed = newest_checkpoint(folder.checkpoints)
     corpus, module = _build(config, resumed)
     recorder = Recorder(folder.metrics, resumed, progress)
+    validation = build_validation(config.validation, config.model, recorder)
     if corpus.start_step < config.trainer.steps:
-        callbacks: list[Callback] = [recorder, Checkpointing(folder.checkpoints, resumed, recorder)]
+        checkpointing = Checkpointing(folder.checkpoints, resumed, recorder)
+        callbacks: list[Callback] = [recorder, *([validation] if validation else []), checkpointing]
         trainer = _trainer(config, accelerator, corpus.start_step, callbacks)
         try:
             trainer.fit(module, datamodule=corpus)
         except SIGTERMException as error:
             raise SystemExit(TERMINATED) from error
+        except NonFiniteLossError as error:
+            atomic.write_json(folder.out / NOT_FINITE_NAME, error.record)
+            raise ValueError(
+                f"{error}: its sample keys stand in {folder.out / NOT_FINITE_NAME}, the last checkpoint is whole; "
+                "look at these samples, or train with a lower optim.learning_rate"
+            ) from error
     seconds = recorder.seconds if resumed is None or corpus.start_step < config.trainer.steps else resumed.seconds
-    losses = {f"loss, {level} level": f"{loss:.4f}" for level, loss in read_losses(folder.metrics).items()}
-    card = {"corpus": fingerprint, "steps": config.trainer.steps, "seed": config.seed, **losses}
-    save_bundle(folder.bundle, module.model, config.model, {**card, "ophclip": version("ophclip")})
+    card = run_card(config, folder, config.trainer.steps)
+    save_bundle(folder.bundle, module.exported, config.model, card, run_options(config))
     folder.finish(config.trainer.steps, round(seconds, 3))
 
 
 def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataModule, TrainingModule]:
     torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
     corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0)
-    module = TrainingModule(build_model(config.model), corpus, config)
+    module = TrainingModule(new_model(config), corpus, config)
     if resumed is not None:
         module.load_state_dict(dict(resumed.module))
         module.silent.bank.load_state_dict(resumed.bank)
+    if config.trainer.compile:
+        module.model.visual.compile()
+        module.model.text.compile()
     return corpus, module
 
 
@@ -111,7 +98,7 @@ def _trainer(config: TrainConfig, accelerator: str, start_step: int, callbacks: 
         gradient_clip_val=config.optim.clip_gradient_norm or None,
         callbacks=callbacks,
         default_root_dir=config.out,
-        logger=False,
+        logger=build_loggers(config.trainer.loggers, Path(config.out)),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,20 @@ MAY_CHANGE = frozenset(
     {
         "out",
         "data.root",
+        "data.cache",
+        "data.cache_gb",
         "data.workers",
+        "model.download",
         "trainer.device",
         "trainer.threads",
         "trainer.log_every",
         "trainer.checkpoint_every",
+        "trainer.loggers",
+        "validation.dataset",
+        "validation.root",
+        "validation.split",
+        "validation.prompts",
+        "validation.every",
     }
 )
 """Options that say where and how a run is done, not what is trained: a run may be continued with other ones."""
@@ -39,8 +48,15 @@ class RunFolder:
         self.checkpoints = out / "checkpoints"
         self._record = out / "run.json"
 
-    def begin_or_continue(self, config: TrainConfig, fingerprint: str) -> None:
+    def begin_or_continue(
+        self, config: TrainConfig, fingerprint: str, contents: Callable[[], Mapping[str, str]]
+    ) -> None:
         """Note what the run is begun with, or see that a run that stands here was begun with the same.
+
+        Args:
+            config: its options.
+            fingerprint: of its corpus.
+            contents: says what the corpus holds, for the card of the bundle; asked only if the run begins.
 
         Raises:
             ValueError: another option or corpus than the run's, names it; or a folder that cannot be written.
@@ -48,12 +64,23 @@ class RunFolder:
         if self._record.is_file():
             self._refuse_changes(self._read(), config, fingerprint)
             return
-        content = {"version": FORMAT_VERSION, "config": plain(config), "corpus": fingerprint, "finished": None}
+        content = {
+            "version": FORMAT_VERSION,
+            "config": plain(config),
+            "corpus": fingerprint,
+            "corpus_contents": dict(contents()),
+            "finished": None,
+        }
         try:
             atomic.write_text(self.out / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))))
             atomic.write_json(self._record, content)
         except OSError as error:
             raise ValueError(f"out: {self.out} cannot be written ({error.strerror}); give another folder") from error
+
+    def corpus(self) -> dict[str, str]:
+        """Fingerprint and contents of the corpus that the run was begun with."""
+        content = self._read()
+        return {"corpus": content["corpus"], **content.get("corpus_contents", {})}
 
     def finished(self) -> Mapping[str, Any] | None:
         """Steps and seconds of a run that is done and whose bundle is there, else None."""

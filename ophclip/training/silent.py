@@ -1,6 +1,7 @@
 """Silent videos in training: the bank that is searched by title, what is drawn from it, and its refresh.
 
-Legend of shapes: b narrated videos of a batch, u distinct silent videos drawn for them, k neighbours, d width.
+Legend of shapes: b narrated videos of a batch, u distinct silent videos drawn for them, n distinct silent videos
+retrieved for them, k neighbours, d width.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ophclip.config import RetrievalMode, TrainConfig
+from ophclip.config import TrainConfig
 from ophclip.data.batch import VideoBatch
 from ophclip.data.module import CorpusDataModule, prepare_worker
 from ophclip.data.videos import load_videos
+from ophclip.losses.gather import gather_constant
 from ophclip.losses.retrieval import draw_retrieved
 from ophclip.models.dual_encoder import DualEncoder
 from ophclip.models.preprocess import build_preprocess
+from ophclip.objectives import RetrievalMode
 from ophclip.training.chance import derived_seed, generator
-from retrieval_index.bank import NEVER, KnowledgeBank
+from retrieval_index.bank import NEVER, Key, KnowledgeBank
 
 _SMALL_BANK = 256
+_RETRIEVING = frozenset(RetrievalMode) - {RetrievalMode.NONE, RetrievalMode.SILENT_PAIRS}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +42,18 @@ class Drawn:
     """True where narrated video b drew silent video u; on the CPU."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """The silent videos that a batch retrieved, as vectors of the bank, and how well each narrated title fits each."""
+
+    title_nd: Tensor
+    visual_nd: Tensor
+    scores_bn: Tensor
+    """Cosines of narrated titles and keys."""
+    hits_bn: Tensor
+    """True where that passes the gate."""
+
+
 class SilentVideos:
     """The titled silent videos of a corpus and the knowledge bank over them."""
 
@@ -44,8 +61,10 @@ class SilentVideos:
         self._corpus = corpus
         self._config = config
         self._preprocess = build_preprocess(config.model.visual)
-        ids = corpus.videos.silent if config.retrieval.mode is RetrievalMode.LIVE else ()
+        ids = corpus.videos.silent if config.retrieval.mode in _RETRIEVING else ()
         self.bank = KnowledgeBank(config.model.embed_dim, ids)
+        self._key: Key = config.retrieval.key.value
+        self._stands_for = _shuffled(ids, config.seed) if config.retrieval.shuffled else {}
 
     def refresh_is_due(self, step: int) -> bool:
         """Whether all rows must be encoded before `step`: at the end of the warm-up, then every `refresh_every`."""
@@ -79,21 +98,51 @@ class SilentVideos:
         if self.bank.refreshed_at == NEVER:
             return None
         options = self._config.retrieval
-        found = self.bank.search(title_bd.detach().float().cpu().numpy(), options.top_k)
+        found = self.bank.search(title_bd.detach().float().cpu().numpy(), options.top_k, self._key)
+        ids_bk = [self._standing(ids) for ids in found.ids]
+        visual_bkd = np.stack([self.bank.vectors(ids).visual_md for ids in ids_bk])
         drawn_b = draw_retrieved(
             torch.from_numpy(found.scores_qk),
-            torch.from_numpy(found.visual_qkd),
+            torch.from_numpy(visual_bkd),
             visual_bd.detach().float().cpu(),
             min_score=options.min_score,
             visual_weight=options.visual_weight,
             generator=generator(self._config.seed, step, "draw of retrieved videos"),
         ).tolist()
-        chosen_b = [ids[k] if k >= 0 else None for ids, k in zip(found.ids, drawn_b, strict=True)]
+        chosen_b = [ids[k] if k >= 0 else None for ids, k in zip(ids_bk, drawn_b, strict=True)]
         distinct = list(dict.fromkeys(video_id for video_id in chosen_b if video_id is not None))
         if not distinct:
             return None
         drawn_ub = torch.tensor([[chosen == video_id for chosen in chosen_b] for video_id in distinct])
         return Drawn(batch=self._load(distinct, step), drawn_ub=drawn_ub)
+
+    def table(self, title_bd: Tensor) -> Table | None:
+        """Search by the narrated titles of all ranks and bring the vectors of what was found; None if no score passed.
+
+        Args:
+            title_bd: unit title vectors of this rank's narrated videos; no gradient is taken from here.
+        """
+        if self.bank.refreshed_at == NEVER:
+            return None
+        options, titles = self._config.retrieval, title_bd.detach().float()
+        found = self.bank.search(titles.cpu().numpy(), options.top_k, self._key)
+        place = {video_id: number for number, video_id in enumerate(self.bank.ids)}
+        mine = torch.tensor([place[one] for ids in found.ids for one in ids], dtype=torch.int64, device=titles.device)
+        ids = [self.bank.ids[number] for number in sorted(set(gather_constant(mine).tolist()))]
+        keys_nd, standing = (
+            _on(titles, self.bank.vectors(ids, self._key).key_md),
+            self.bank.vectors(self._standing(ids)),
+        )
+        scores_bn = titles @ keys_nd.T
+        hits_bn = scores_bn >= options.min_score
+        if not gather_constant(hits_bn.any().view(1)).any():
+            return None
+        return Table(
+            title_nd=_on(titles, standing.title_md),
+            visual_nd=_on(titles, standing.visual_md),
+            scores_bn=scores_bn,
+            hits_bn=hits_bn,
+        )
 
     def pairs(self, count: int, step: int) -> VideoBatch | None:
         """The control: up to `count` silent videos at random, whatever is narrated; None with fewer than two."""
@@ -108,6 +157,10 @@ class SilentVideos:
         title, visual = (vectors.detach().float().cpu().numpy() for vectors in (title_ud, visual_ud))
         self.bank.replace(batch.keys, title, visual, step, self._config.retrieval.momentum)
 
+    def _standing(self, ids: Sequence[str]) -> list[str]:
+        """The videos that count as retrieved: these, or in the shuffled control others."""
+        return [self._stands_for.get(video_id, video_id) for video_id in ids]
+
     def _load(self, video_ids: Sequence[str], step: int) -> VideoBatch:
         return self._corpus.load_videos(video_ids, (derived_seed(self._config.seed, step, "silent frames"),))
 
@@ -118,6 +171,16 @@ class SilentVideos:
         return DataLoader(
             _Chunks(chunks, self._corpus), batch_size=None, num_workers=workers, worker_init_fn=prepare_worker
         )
+
+
+def _shuffled(ids: Sequence[str], seed: int) -> dict[str, str]:
+    """Another video for each, every one once: the next in a random circle."""
+    order = torch.randperm(len(ids), generator=generator(seed, 0, "shuffled bank")).tolist()
+    return {ids[one]: ids[other] for one, other in zip(order, [*order[1:], *order[:1]], strict=True)}
+
+
+def _on(like: Tensor, rows: NDArray[np.float16]) -> Tensor:
+    return torch.from_numpy(rows).to(like)
 
 
 class _Chunks(Dataset[VideoBatch]):

@@ -1,4 +1,4 @@
-"""The two small networks that SimSiam puts behind a clip's vector (Chen and He 2021, section 3).
+"""The small networks that SimSiam and SimCLR put behind a clip's vector.
 
 They serve training alone: a bundle carries only the towers.
 """
@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ophclip.losses.views import simsiam
+from ophclip.losses.views import simclr, simsiam
+from ophclip.objectives import LossConfig, SelfSupervision
+
+SIMCLR_TEMPERATURE = 0.1
 
 
 class SimSiamHead(nn.Module):
-    """Projector of three layers and predictor with a bottleneck of a quarter, batch norm as in the paper."""
+    """Projector of three layers and predictor with a bottleneck of a quarter, batch norm as in the paper.
+
+    Chen and He 2021, section 3.
+    """
 
     def __init__(self, dim: int, hidden: int | None = None) -> None:
         super().__init__()
@@ -33,8 +39,33 @@ class SimSiamHead(nn.Module):
             nn.Linear(hidden // 4, hidden),
         )
 
-    def forward(self, first_bd: Tensor, second_bd: Tensor) -> Tensor:
-        """Loss between the vectors of two views of the same clips (at least two clips): a scalar in -1 .. 1."""
+    def forward(self, first_bd: Tensor, second_bd: Tensor, _ignored_group_b: Tensor | None = None) -> Tensor:
+        """Loss between the vectors of two views of the same clips (at least two clips): a scalar in -1 .. 1.
+
+        SimSiam knows no negatives, so there are none to ignore.
+        """
         projected_first, projected_second = self.projector(first_bd), self.projector(second_bd)
         predicted_first, predicted_second = self.predictor(projected_first), self.predictor(projected_second)
         return simsiam(predicted_first, predicted_second, projected_first, projected_second)
+
+
+class SimClrHead(nn.Module):
+    """Projector of two layers (Chen et al. 2020, section 4.2) with batch norm between them."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.projector = nn.Sequential(
+            nn.Linear(dim, 2 * dim, bias=False), nn.BatchNorm1d(2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim)
+        )
+
+    def forward(self, first_bd: Tensor, second_bd: Tensor, ignored_group_b: Tensor | None = None) -> Tensor:
+        """NT-Xent between two views of the same clips; clips of equal number are not each other's negatives."""
+        first, second = self.projector(first_bd), self.projector(second_bd)
+        return simclr(first, second, 1 / SIMCLR_TEMPERATURE, ignored_group_b)
+
+
+def build_head(config: LossConfig, dim: int) -> nn.Module | None:
+    """The head of the configured loss between views; None where it is left out."""
+    if config.self_supervision is SelfSupervision.NONE or config.self_supervision_weight == 0:
+        return None
+    return SimSiamHead(dim) if config.self_supervision is SelfSupervision.SIMSIAM else SimClrHead(dim)

@@ -15,10 +15,10 @@ from ophclip.config import (
     IndexConfig,
     ModelConfig,
     Precision,
-    RetrievalMode,
     TrainConfig,
     ZeroShotConfig,
 )
+from ophclip.objectives import RetrievalMode
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
@@ -75,6 +75,11 @@ def test_words_are_given_as_words() -> None:
         (["trainer.steps=0"], "^trainer: steps"),
         (["data.levels={clip: 0, video: 0}"], "^data.levels: clip and video"),
         (["data.clip_batch=1"], "^data.clip_batch: "),
+        (["loss.minimal_pairs=-1"], "^loss.minimal_pairs: must not be negative"),
+        (
+            ["retrieval.mode=none", "retrieval.shuffled=true"],
+            "^retrieval.shuffled: retrieval.mode=none retrieves nothing",
+        ),
         (["steps"], "missing EQUAL"),
     ],
 )

@@ -19,10 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import faster_whisper.vad
-import jinja2
-import webdataset.writer
-
 import ingest.card.write
 import ingest.manifest
 import ingest.pack
@@ -31,6 +27,7 @@ import ingest.run
 import ingest.shards
 import ingest.stage
 import ingest.text.tools
+import ingest.work
 from ingest.config import (
     DuplicatesConfig,
     FilterConfig,
@@ -44,8 +41,6 @@ from ingest.manifest import MANIFEST_NAME, Manifest
 from ingest.pack import SHARDS
 from ingest.shards import ShardReader
 
-PRELOADED = (faster_whisper.vad, jinja2, webdataset.writer)
-"""Imported once, so that a forked process need not."""
 WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 CHANGING = ("started_at", "finished_at", "attempts", "decode_seconds", "asr_seconds", "write_seconds")
 
@@ -213,6 +208,7 @@ def points(
 
 
 def main(source: Path, work: Path, step: int) -> None:
+    run(source, work / "warm")  # word lists, pronunciations, models: what a process reads once, forked ones need not
     whole = work / "whole"
     status, said, total = attempt(source, whole, lambda: _counted(whole, kill))
     assert (status, said) == (0, ""), (status, said)
@@ -241,10 +237,10 @@ def _counted(corpus: Path, strike: Callable[[], None]) -> Faults:
 
 
 if __name__ == "__main__":
-    ingest.run.run_pool = in_process  # type: ignore[assignment]
+    ingest.work.run_pool = in_process  # type: ignore[assignment]
     ingest.stage.build_transcriber = deaf
     lexicon = ingest.text.tools.load_lexicon(IngestConfig().lexicons)
-    ingest.text.tools.load_lexicon = lambda _names: lexicon  # reading it takes longer than all the rest
+    ingest.text.tools.load_lexicon = lambda _names: lexicon  # read once; by it its pronunciations are known again
     ingest.card.write._histogram = lambda _seconds: b""  # drawing it takes longer than all the rest
     with contextlib.suppress(KeyboardInterrupt):
         main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

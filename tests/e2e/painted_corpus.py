@@ -19,7 +19,9 @@ COLOURS = {
 }
 
 
-def write_corpus(root: Path, narrated: int = 6, silent: int = 6, clips_per_video: int = 4, seed: int = 0) -> Path:
+def write_corpus(
+    root: Path, *, narrated: int = 6, silent: int = 6, clips_per_video: int = 4, seed: int = 0, shown: str = "is shown"
+) -> Path:
     """Videos of one colour each; narrations and titles say which. Silent video `untitled` has no title."""
     random = np.random.default_rng(seed)
     names = list(COLOURS)
@@ -27,7 +29,7 @@ def write_corpus(root: Path, narrated: int = 6, silent: int = 6, clips_per_video
         for number in range(narrated):
             colour = names[number % len(names)]
             for clip in range(clips_per_video):
-                text = f"now the {colour} tissue is shown {'again' if clip else 'first'}"
+                text = f"now the {colour} tissue {shown} {'again' if clip else 'first'}"
                 writer.add(_sample(random, colour, text, f"narrated{number:02d}", clip * 4000))
             writer.add(_sample(random, colour, f"{colour} surgery", f"narrated{number:02d}", None))
         for number in range(silent):

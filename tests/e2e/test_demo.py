@@ -10,8 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-SMALL = ("narrated=1", "silent=2", "held_out=2", "seed=3", 'train=["trainer.steps=4","data.clip_batch=4"]')
+from ophclip.cli import app
+
+SMALL = (
+    "narrated=1",
+    "silent=2",
+    "held_out=2",
+    "max_fps=10",
+    "seed=3",
+    'train=["trainer.steps=4","data.clip_batch=4"]',
+    'zeroshot=["bootstrap_samples=50","chance_samples=20"]',
+)
 QUERIES = 'queries=["phaco handpiece","lens injector"]'
 
 
@@ -105,9 +116,10 @@ def test_the_page_in_a_real_browser(demo: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_can_be_packed_and_searched_by_commands(demo: Path, tmp_path: Path) -> None:
-    packed = ophclip("bundle", str(demo / "run"), "--out", str(tmp_path / "bundle"))
-    assert packed.returncode == 0, packed.stderr
-    found = ophclip("search", str(demo / "index_a"), "phaco handpiece", "--json", "--k", "2")
+    bundle = tmp_path / "bundle"
+    packed = CliRunner().invoke(app, ["bundle", str(demo / "run"), "--out", str(bundle)])
+    assert packed.exit_code == 0, packed.output
+    found = ophclip("search", str(demo / "index_a"), "phaco handpiece", "--json", "--k", "2", "--bundle", str(bundle))
     assert found.returncode == 0, found.stderr
     hits = [json.loads(line) for line in found.stdout.splitlines()]
     assert len(hits) == 2
@@ -116,10 +128,9 @@ def test_a_run_can_be_packed_and_searched_by_commands(demo: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_ones_own_videos(real_data: Path, tmp_path: Path) -> None:
-    run = ophclip(
-        "demo", "--videos", str(real_data / "video"), "--out", str(tmp_path), 'train=["trainer.steps=3"]', QUERIES
-    )
-    assert run.returncode == 0, run.stderr
+    options = ["--videos", str(real_data / "video"), "--out", str(tmp_path), 'train=["trainer.steps=3"]', QUERIES]
+    run = CliRunner().invoke(app, ["demo", *options], catch_exceptions=False)
+    assert run.exit_code == 0, run.output
     page = (tmp_path / "report.html").read_text()
     assert "corneal incision" in page
     assert "laparoscopy_silent.mp4" in page

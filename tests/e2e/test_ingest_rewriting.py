@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from ingest.config import (
     DuplicatesConfig,
+    FilterConfig,
     IngestConfig,
     OverlayConfig,
     RewriteConfig,
@@ -113,6 +114,7 @@ def test_a_server_that_dies_ends_the_run_and_the_next_one_makes_the_same_corpus(
         workers=1,
         shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48),
         transcripts=str(words),
+        filter=FilterConfig(enabled=False),
         screen=ScreenConfig(kind=ScreenKind.OFF),
         duplicates=DuplicatesConfig(enabled=False),
         overlays=OverlayConfig(enabled=False),

@@ -32,10 +32,9 @@ from ingest.config import (
 from ingest.manifest import Manifest, State
 from ingest.media import Reader, installed_readers
 from ingest.pack import NEW, OLD, SHARDS, pack, recover, staged_path
-from ingest.records import Level, Sample
+from ingest.records import VIDEO_SUFFIXES, Level, Sample
 from ingest.run import ingest
 from ingest.shards import ShardReader, decode_jpeg, write_staged
-from ingest.sources.source_file import SUFFIXES
 
 PLAIN = {
     "screen": ScreenConfig(kind=ScreenKind.OFF),
@@ -44,6 +43,8 @@ PLAIN = {
 }
 """The pictures here are numbers: no surgery, all alike, and full of text."""
 CONFIG = IngestConfig(workers=2, shards=ShardsConfig(fps=2.0, video_frames=4, short_side_px=48), **PLAIN)
+ALONE = replace(CONFIG, workers=1)
+"""The same shards from one process, which is half as dear to start."""
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_files_that_cannot_be_used_are_named_and_harm_no_other(source: Path, tmp
     (source / "copy").mkdir()
     shutil.copy(source / "b.mp4", source / "copy" / "b.mp4")
     (source / "more" / "a.info.json").write_text("{")
-    summary = ingest(source, tmp_path / "corpus", CONFIG)
+    summary = ingest(source, tmp_path / "corpus", ALONE)
     assert (summary.done, summary.rejected, summary.failed) == (3, 4, 0)
     reports = {one.file: one for one in summary.reports}
     refused = {file for file, one in reports.items() if one.state is State.REJECTED}
@@ -111,18 +112,18 @@ def test_files_that_cannot_be_used_are_named_and_harm_no_other(source: Path, tmp
     assert reports["more/a.mkv"].reason.startswith("a.info.json is not readable as JSON")
     assert all("\n" not in one.reason for one in summary.reports)
     assert str(summary).count("\n") == len(summary.reports)
-    assert ingest(source, tmp_path / "corpus", CONFIG).processed == 0
+    assert ingest(source, tmp_path / "corpus", ALONE).processed == 0
 
 
 @pytest.mark.slow
 def test_new_and_changed_files_are_taken_up_to_the_same_bytes_as_a_fresh_run(source: Path, tmp_path: Path) -> None:
-    ingest(source, tmp_path / "corpus", CONFIG)
+    ingest(source, tmp_path / "corpus", ALONE)
     film(source / "c.mp4", steady(2.0))
     film(source / "b.mp4", steady(5.0))
     os.utime(source / "more" / "a.mkv")
     summary = ingest(source, tmp_path / "corpus", CONFIG)
     assert (summary.processed, summary.done) == (2, 3)
-    ingest(source, tmp_path / "fresh", CONFIG)
+    ingest(source, tmp_path / "fresh", ALONE)
     assert shard_bytes(tmp_path / "corpus") == shard_bytes(tmp_path / "fresh")
     smaller = IngestConfig(workers=1, shards=ShardsConfig(fps=2.0, video_frames=2, short_side_px=48), **PLAIN)
     assert ingest(source, tmp_path / "corpus", smaller).processed == 3
@@ -131,11 +132,11 @@ def test_new_and_changed_files_are_taken_up_to_the_same_bytes_as_a_fresh_run(sou
 @pytest.mark.slow
 def test_a_failed_video_is_tried_again_when_asked(source: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
-    ingest(source, corpus, CONFIG)
+    ingest(source, corpus, ALONE)
     with Manifest(corpus / "manifest.sqlite") as manifest:
         (row,) = (row for row in manifest.videos() if row.video_id == "a")
         manifest.finish(replace(row, state=State.FAILED, reason="the worker was ended by SIGSEGV"))
-    summary = ingest(source, corpus, CONFIG)
+    summary = ingest(source, corpus, ALONE)
     assert (summary.processed, summary.done, summary.failed) == (0, 1, 1)
     assert [entry.key for entry in ShardReader(corpus).entries(Level.VIDEO)] == ["b"]
     again = IngestConfig(workers=1, shards=CONFIG.shards, retry=Retry.FAILED, **PLAIN)
@@ -147,17 +148,17 @@ def test_what_cannot_begin_is_said_in_one_line(source: Path, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"file/corpus: cannot be written \(Not a directory\): choose another"):
-        ingest(source, tmp_path / "file" / "corpus", CONFIG)
-    with pytest.raises(ValueError, match="no video files in it: expected files ending in " + SUFFIXES[0]):
-        ingest(tmp_path / "empty", tmp_path / "corpus", CONFIG)
+        ingest(source, tmp_path / "file" / "corpus", ALONE)
+    with pytest.raises(ValueError, match="no video files in it: expected files ending in " + VIDEO_SUFFIXES[0]):
+        ingest(tmp_path / "empty", tmp_path / "corpus", ALONE)
     missing = IngestConfig(workers=1, asr=AsrConfig(model="package:not-there-at-all/model"))
     with pytest.raises(ValueError, match=r"asr\.model: .* not-there-at-all is not installed: install it"):
         ingest(source, tmp_path / "corpus", missing)
     absent = [reader for reader in Reader if reader not in installed_readers()]
     for reader in absent:
         with pytest.raises(ValueError, match=f"reader: {reader.value} is not installed: install it or choose"):
-            ingest(source, tmp_path / "corpus", replace(CONFIG, reader=reader))
-    assert ingest(source, tmp_path / "corpus", CONFIG).done == 2
+            ingest(source, tmp_path / "corpus", replace(ALONE, reader=reader))
+    assert ingest(source, tmp_path / "corpus", ALONE).done == 2
 
 
 SCRIPT = """
@@ -192,18 +193,19 @@ def run_and_kill(script: Path, source: Path, corpus: Path, after_messages: int) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after_messages", [1, 4, 9, 15, 22, 28])
-def test_killed_at_any_moment_it_goes_on_to_the_same_shards(source: Path, tmp_path: Path, after_messages: int) -> None:
+def test_killed_at_any_moment_it_goes_on_to_the_same_shards(source: Path, tmp_path: Path) -> None:
     for number in range(6):
         film(source / f"n{number}.mp4", steady(6.0, 25.0))
-    ingest(source, tmp_path / "whole", CONFIG)
-    script, corpus = tmp_path / "script.py", tmp_path / "corpus"
+    ingest(source, tmp_path / "whole", ALONE)
+    script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    finished = run_and_kill(script, source, corpus, after_messages)
-    summary = ingest(source, corpus, CONFIG)
-    assert summary.done == 8
-    assert summary.processed <= 8 - finished
-    assert shard_bytes(corpus) == shard_bytes(tmp_path / "whole")
+    for after_messages in (1, 4, 9, 15, 22, 28):
+        corpus = tmp_path / f"killed_after_{after_messages}"
+        finished = run_and_kill(script, source, corpus, after_messages)
+        summary = ingest(source, corpus, ALONE)
+        assert summary.done == 8
+        assert summary.processed <= 8 - finished
+        assert shard_bytes(corpus) == shard_bytes(tmp_path / "whole"), after_messages
 
 
 def test_a_second_ingest_of_one_corpus_waits_outside(source: Path, tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_repeats_and_evaluation_videos_stay_out_whatever_their_container(tmp_pat
     film(folder / "a.mp4", steady(9.0))
     film(folder / "b.mkv", steady(8.0, 25.0))
     film(folder / "short.mp4", steady(2.0))
-    wary = replace(CONFIG, duplicates=DuplicatesConfig())
+    wary = replace(ALONE, duplicates=DuplicatesConfig())
     summary = ingest(folder, corpus, wary)
     (told,) = summary.reports
     assert (told.file, told.state) == ("b.mkv", State.REJECTED)
@@ -303,7 +305,7 @@ def test_a_transcript_that_came_with_a_video_makes_its_clips_and_a_chapter_its_p
     (words / "a.csv").write_text(f"start,end,text\n{lines}{asked}")
     chapters = [{"start_time": 4.0, "end_time": 99.0, "title": "Capsulorhexis"}]
     (folder / "a.info.json").write_text(json.dumps({"title": "Cataract surgery", "chapters": chapters}))
-    summary = ingest(folder, corpus, replace(CONFIG, transcripts=str(words)))
+    summary = ingest(folder, corpus, replace(ALONE, transcripts=str(words)))
     assert (summary.narrated, summary.clips) == (1, 2)
     reader = ShardReader(corpus)
     (phase,) = reader.entries(Level.PHASE)
@@ -339,7 +341,7 @@ def test_a_list_of_addresses_becomes_a_corpus_and_one_that_fails_is_tried_again_
         here = f"http://127.0.0.1:{server.server_port}"
         rows = [f"{here}/b.mp4?token=SECRET,Trabeculectomy with mitomycin C,CC0", f"{here}/later.mp4?token=SECRET,,"]
         table.write_text("\n".join(["path,title,license", *rows]))
-        config = replace(CONFIG, fetch=FetchConfig(enabled=True, hosts=["127.0.0.1"]))
+        config = replace(ALONE, fetch=FetchConfig(enabled=True, hosts=["127.0.0.1"]))
         summary = ingest(table, corpus, config)
         assert (summary.videos, summary.done, summary.failed) == (2, 1, 1)
         assert summary.reports[-1].file == f"{here}/later.mp4"

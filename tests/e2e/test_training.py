@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from filming import film, steady
 from painted_corpus import write_corpus
 
 import ophclip
+from ingest.records import Level
+from ingest.shards import ShardReader
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
-from ophclip.training.fit import TrainResult, train
+from ophclip.progress import Progress
+from ophclip.training.callbacks import MEASURED
+from ophclip.training.run import TrainResult, train
 
 SMALL = (
     "model=tiny",
@@ -51,7 +59,7 @@ def _config(corpus: Path, out: Path, *more: str) -> TrainConfig:
 
 def _rows(result: TrainResult) -> list[dict[str, str]]:
     with result.metrics.open() as stream:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+        return [{name: value for name, value in row.items() if name not in MEASURED} for row in csv.DictReader(stream)]
 
 
 def _weights(result: TrainResult) -> dict[str, torch.Tensor]:
@@ -85,6 +93,7 @@ def test_a_run_repeats_whatever_the_loader_and_leaves_its_surroundings_alone(cor
         "config.yaml",
         "metrics.csv",
         "run.json",
+        "tensorboard",
     }
 
 
@@ -102,6 +111,9 @@ def test_a_finished_run_is_left_and_another_is_refused(corpus: Path, tmp_path: P
         train(_config(other, tmp_path / "out", "trainer.steps=1", "retrieval.mode=none"))
     with pytest.raises(ValueError, match=r"^data.root: .*is no folder; make a corpus with"):
         train(_config(tmp_path / "nowhere", tmp_path / "out2"))
+    with pytest.raises(ValueError, match=r"nowhere\.pt': no such weights"):
+        train(_config(corpus, tmp_path / "out2", "model.visual.weights=nowhere.pt"))
+    assert not (tmp_path / "out2").exists(), "the mended option would be refused there"
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"^out: .* cannot be written \(Not a directory\); give another folder"):
         train(_config(corpus, tmp_path / "file" / "out"))
@@ -116,10 +128,46 @@ def test_controls_train_too(corpus: Path, tmp_path: Path, mode: str) -> None:
 
 
 def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
-    gated = train(_config(corpus, tmp_path / "gated", "retrieval.min_score=2", "trainer.steps=3"))
-    plain = train(_config(corpus, tmp_path / "plain", "retrieval.mode=none", "trainer.steps=3"))
-    assert _rows(gated)[-1]["retrieved_share"] == "0.0"
-    assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
+    steps = "trainer.steps=3"
+    plain = train(_config(corpus, tmp_path / "plain", "retrieval.mode=none", steps))
+    for mode in ("live", "bank", "fuse"):
+        chosen = ("retrieval.min_score=2", f"retrieval.mode={mode}", steps)
+        gated = train(_config(corpus, tmp_path / mode, *chosen))
+        assert _rows(gated)[-1]["retrieved_share"] == "0.0"
+        assert [row["loss"] for row in _rows(gated)] == [row["loss"] for row in _rows(plain)]
+        for (name, left), (_, right) in zip(_weights(gated).items(), _weights(plain).items(), strict=True):
+            assert torch.equal(left, right), (mode, name)
+
+
+class _PowerCutError(Exception):
+    """Ends a run between two steps, as nothing orderly does."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("retrieval.mode=bank", "loss.contrastive=siglip"),
+        ("retrieval.mode=fuse", "loss.self_supervision=simclr", "retrieval.key=mean"),
+        ("retrieval.mode=both", "retrieval.shuffled=true", "loss.minimal_pairs=1"),
+    ],
+    ids=["bank, SigLIP", "fuse, SimCLR", "both, minimal pairs"],
+)
+def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, ...]) -> None:
+    corpus = write_corpus(tmp_path / "corpus", shown="is injected")
+    whole = train(_config(corpus, tmp_path / "whole", *chosen))
+
+    def cut(done: int, _total: int, _told: str) -> None:
+        if done == 5:
+            raise _PowerCutError
+
+    with pytest.raises(_PowerCutError):
+        train(_config(corpus, tmp_path / "parts", *chosen), cut)
+    _same(whole, train(_config(corpus, tmp_path / "parts", *chosen)))
+    video = [row for row in _rows(whole) if row["level"] == "video"]
+    assert all(row["retrieval"] and row["retrieved_share"] == "1.0" for row in video)
+    contradicted = {row["level"] for row in _rows(whole) if row["minimal_pair_accuracy"]}
+    assert contradicted == ({"clip"} if "loss.minimal_pairs=1" in chosen else set())
 
 
 def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
@@ -130,26 +178,33 @@ def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    corpus: Path, tmp_path: Path, ending: signal.Signals, repository: Path
+def test_a_run_that_is_ended_time_and_again_goes_on_as_if_nothing_had_happened(
+    corpus: Path, tmp_path: Path, repository: Path
 ) -> None:
+    """Each ending once after each: what SIGTERM saves and what a kill leaves must both be a place to go on from."""
     steps = "trainer.steps=24"
     whole = train(_config(corpus, tmp_path / "whole", steps))
     options = [*SMALL, f"data.root={corpus}", f"out={tmp_path / 'parts'}", steps, "data.workers=1"]
-    command = [sys.executable, "-m", "ophclip.train", *options]
     rows = tmp_path / "parts" / "metrics.csv"
+    endings = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
     status = []
-    for stop_at in (5, 14):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        run = subprocess.Popen(command, cwd=repository, env=environment, start_new_session=True)
-        deadline = time.monotonic() + 120
-        while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(run.pid, ending)
-        status.append(run.wait(60))
-    expected = 143 if ending == signal.SIGTERM else -signal.SIGKILL
-    assert status == [expected, expected]
+    command = [sys.executable, str(Path(__file__).with_name("training_runner.py"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=repository, env=environment
+    ) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        for ending, stop_at in zip(endings, (3, 7, 11, 16, 21), strict=True):
+            runner.stdin.write(json.dumps(options) + "\n")
+            runner.stdin.flush()
+            process = int(runner.stdout.readline())
+            deadline = time.monotonic() + 120
+            while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.killpg(process, ending)
+            status.append(int(runner.stdout.readline()))
+    assert status == [143 if ending == signal.SIGTERM else -signal.SIGKILL for ending in endings]
     _same(whole, train(_config(corpus, tmp_path / "parts", steps)))
 
 
@@ -164,3 +219,105 @@ def test_pictures_and_texts_of_a_painted_world_find_each_other(corpus: Path, tmp
         seen = model.encode_frames(preprocess(pictures), normalise=True)
         said = model.encode_text(tokenizer([f"{name} surgery" for name in COLOURS]), normalise=True)
     assert int(((said @ seen.T).argmax(dim=1) == torch.arange(len(COLOURS))).sum()) >= 5
+
+
+def test_parts_of_a_batch_train_as_the_whole_batch_does(corpus: Path, tmp_path: Path) -> None:
+    whole = train(_config(corpus, tmp_path / "whole", "trainer.steps=3"))
+    parts = train(_config(corpus, tmp_path / "parts", "trainer.steps=3", "trainer.micro_batch=4"))
+    for left, right in zip(_rows(whole), _rows(parts), strict=True):
+        assert float(left["loss"]) == pytest.approx(float(right["loss"]), abs=2e-4)
+        assert float(left["gradient_norm"]) == pytest.approx(float(right["gradient_norm"]), rel=2e-3)
+
+
+def test_the_average_of_the_weights_is_exported_and_survives_a_stop(corpus: Path, tmp_path: Path) -> None:
+    options = ("trainer.steps=4", "trainer.checkpoint_every=2", "optim.ema_decay=0.5", "retrieval.mode=none")
+    whole = train(_config(corpus, tmp_path / "whole", *options))
+    stopped = _config(corpus, tmp_path / "stopped", *options)
+    with pytest.raises(RuntimeError, match="the power went"):
+        train(stopped, _power_cut_after(3))
+    _same(whole, train(stopped))
+    plain = train(_config(corpus, tmp_path / "plain", *options[:2], "retrieval.mode=none"))
+    assert [row["loss"] for row in _rows(plain)] == [row["loss"] for row in _rows(whole)]
+    assert not torch.equal(_weights(plain)["log_logit_scale"], _weights(whole)["log_logit_scale"])
+
+
+def _power_cut_after(step: int) -> Progress:
+    def report(done: int, _total: int, _message: str) -> None:
+        if done == step:
+            raise RuntimeError("the power went")
+
+    return report
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_samples(corpus: Path, tmp_path: Path) -> None:
+    config = _config(corpus, tmp_path, "optim.learning_rate=1e30", "optim.clip_gradient_norm=0", "retrieval.mode=none")
+    with pytest.raises(
+        ValueError, match=r"^the loss of step \d+ \((clip|video) level\) is not finite: its sample keys"
+    ):
+        train(config)
+    record = json.loads((tmp_path / "nonfinite.json").read_text())
+    assert record["keys"]
+    reader = ShardReader(corpus)
+    assert set(record["keys"]) <= {entry.key for level in Level for entry in reader.entries(level)}
+
+
+def test_tensorboard_gets_every_figure_of_the_table(corpus: Path, tmp_path: Path) -> None:
+    result = train(_config(corpus, tmp_path, "trainer.steps=3"))
+    with result.metrics.open() as stream:
+        rows = list(csv.DictReader(stream))
+    written = _events(tmp_path / "tensorboard")
+    for row in rows:
+        for name in ("loss", "gradient_norm", "samples_per_second", "logit_scale"):
+            assert written[f"{row['level']}/{name}", int(row["step"])] == pytest.approx(float(row[name]), rel=1e-6)
+
+
+def _events(folder: Path) -> dict[tuple[str, int], float]:
+    """Scalars of the event files: records of length, checksum, protocol buffer, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in folder.glob("events.*"):
+        data, place = path.read_bytes(), 0
+        while place < len(data):
+            (length,) = struct.unpack_from("<Q", data, place)
+            event = Event.FromString(data[place + 12 : place + 12 + length])
+            found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+            place += length + 16
+    return found
+
+
+@pytest.mark.parametrize("logger", ["wandb", "mlflow"])
+def test_a_logger_that_is_not_installed_is_named(corpus: Path, tmp_path: Path, logger: str) -> None:
+    if find_spec(logger) is not None:
+        pytest.skip(f"{logger} is installed here, so its absence cannot be tested")
+    with pytest.raises(ValueError, match=rf"^trainer.loggers: {logger} is not installed; pip install {logger}"):
+        train(_config(corpus, tmp_path, f"trainer.loggers=[{logger}]"))
+
+
+def test_validation_is_beside_the_training_and_changes_nothing_of_it(corpus: Path, tmp_path: Path) -> None:
+    film(tmp_path / "held_out.mp4", steady(8.0, fps=5.0))
+    spans = (
+        "video,start_seconds,end_seconds,label",
+        "held_out.mp4,0,4,black surgery",
+        "held_out.mp4,4,8,white surgery",
+    )
+    (tmp_path / "labels.csv").write_text("\n".join(spans))
+    (tmp_path / "prompts.txt").write_text("black surgery\nwhite surgery\n")
+    options = ("trainer.steps=5", "retrieval.mode=none", "optim.ema_decay=0.5")
+    plain = train(_config(corpus, tmp_path / "plain", *options))
+    asked = [
+        "validation.dataset=phase-table",
+        f"validation.root={tmp_path / 'labels.csv'}",
+        f"validation.prompts={tmp_path / 'prompts.txt'}",
+        "validation.every=2",
+    ]
+    watched = train(_config(corpus, tmp_path / "watched", *options, *asked))
+    rows = _rows(watched)
+    scored = [row for row in rows if row["level"] == "validation"]
+    assert [row["step"] for row in scored] == ["2", "4", "5"]
+    assert all(0 <= float(row["f1"]) <= 1 and 0 <= float(row["accuracy"]) <= 1 for row in scored)
+    assert [row for row in rows if row["level"] != "validation"] == _rows(plain)
+    for (name, left), (_, right) in zip(_weights(plain).items(), _weights(watched).items(), strict=True):
+        assert torch.equal(left, right), name
+    with pytest.raises(ValueError, match=r"^validation.dataset: 'cholec' given, expected one of cataract101, "):
+        train(_config(corpus, tmp_path / "c", *options, "validation.dataset=cholec", "validation.root=x"))

@@ -53,6 +53,31 @@ def test_search_and_write_back_and_checkpoint() -> None:
     np.testing.assert_array_equal(again.search(queries, 4).visual_qkd, bank.search(queries, 4).visual_qkd)
 
 
+@pytest.mark.parametrize("key", ["visual", "mean"])
+def test_keys_other_than_titles(key: str) -> None:
+    rng = np.random.default_rng(1)
+    titles, visuals = _unit(rng.normal(size=(2, 20, 6)))
+    bank = KnowledgeBank(6, [f"s{n}" for n in range(20)])
+    bank.refresh(titles, visuals, step=0)
+    fresh = _unit(rng.normal(size=(2, 1, 6)))
+    bank.replace(["s7"], fresh[0], fresh[1], step=1)
+    titles[7], visuals[7] = fresh[0, 0], fresh[1, 0]
+    keys = visuals if key == "visual" else (titles + visuals) / 2
+    queries = _unit(rng.normal(size=(4, 6)))
+    again = KnowledgeBank(6, bank.ids)
+    again.load_state_dict(bank.state_dict())
+    for one in (bank, again):
+        found = one.search(queries, 3, key)
+        for query, ids, scores in zip(queries, found.ids, found.scores_qk, strict=True):
+            products = sorted(((float(query @ row), n) for n, row in enumerate(keys)), reverse=True)[:3]
+            assert list(ids) == [f"s{n}" for _, n in products]
+            np.testing.assert_allclose(scores, [product for product, _ in products], atol=2e-3)
+        rows = one.vectors(["s7", "s0"], key)
+        np.testing.assert_allclose(rows.key_md, keys[[7, 0]], atol=2e-3)
+        np.testing.assert_allclose(rows.title_md, titles[[7, 0]], atol=2e-3)
+        np.testing.assert_allclose(rows.visual_md, visuals[[7, 0]], atol=2e-3)
+
+
 def test_a_bank_that_was_never_filled_finds_nothing() -> None:
     for ids in ([], ["a", "b"]):
         bank = KnowledgeBank(3, ids)

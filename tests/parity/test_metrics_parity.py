@@ -13,11 +13,11 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from ophclip.evaluation.embedding import window_means
 from ophclip.evaluation.intervals import estimate_cells, resamples
 from ophclip.evaluation.metrics import average_precision, confusion, video_macro
 from ophclip.evaluation.similarity import causal_means
-from ophclip.search.windows import cut_windows, window_vectors
+from ophclip.evaluation.vectors import window_spans
+from ophclip.search.windows import cut_windows
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -71,14 +71,13 @@ def test_smoothing_and_windows_equal_loops() -> None:
     scores = np.random.default_rng(0).standard_normal((30, 3))
     past = np.stack([scores[max(row - 4, 0) : row + 1].mean(axis=0) for row in range(30)])
     np.testing.assert_allclose(causal_means(scores, fps=1.0, seconds=5.0), past)
-    around = np.stack([scores[max(row - 2, 0) : row + 3].mean(axis=0) for row in range(30)])
-    np.testing.assert_allclose(window_means(scores, fps=1.0, window_seconds=4.0), around)
+    around = [list(range(max(row - 2, 0), min(row + 3, 30))) for row in range(30)]
+    assert [list(range(*span)) for span in window_spans(30, fps=1.0, window_seconds=4.0)] == around
+    assert window_spans(3, fps=1.0, window_seconds=0.0) == [(0, 1), (1, 2), (2, 3)]
 
 
-def test_window_vectors_equal_a_loop() -> None:
-    vectors = np.random.default_rng(0).standard_normal((25, 8)).astype(np.float32)
+def test_spans_of_windows_equal_a_loop() -> None:
     windows = cut_windows(12.4, fps=2.0, window_seconds=4.0, stride_seconds=2.0)
-    for window, found in zip(windows, window_vectors(vectors, windows), strict=True):
+    for window in windows:
         inside = [row for row in range(25) if window.start_seconds <= row / 2 < window.end_seconds]
-        mean = vectors[inside].mean(axis=0)
-        np.testing.assert_allclose(found, mean / np.linalg.norm(mean), rtol=1e-5)
+        assert list(range(*window.span)) == inside

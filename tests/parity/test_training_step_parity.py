@@ -15,14 +15,16 @@ from ophclip.composing import compose
 from ophclip.config import TrainConfig
 from ophclip.data.batch import ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
-from ophclip.models.dual_encoder import build_model
+from ophclip.objectives import RetrievalMode
 from ophclip.training.chance import generator
-from ophclip.training.module import TrainingModule
+from ophclip.training.export import new_model
+from ophclip.training.module import StepResult, TrainingModule
 
 TITLES = ("red surgery", "blue surgery", "red surgery", "green surgery")
 
 
-def _corpus(root: Path) -> Path:
+def _corpus(root: Path, videos: int = 8) -> Path:
+    """Four narrated videos, then silent ones with the same titles."""
     chance = torch.Generator().manual_seed(0)
     pictures = [
         tuple(
@@ -31,7 +33,7 @@ def _corpus(root: Path) -> Path:
         for _ in range(8)
     ]
     with ShardWriter(root) as writer:
-        for number, jpegs in enumerate(pictures):
+        for number, jpegs in enumerate(pictures[:videos]):
             narrated = number < 4
             name = f"{'narrated' if narrated else 'silent'}{number % 4}"
             for level in (Level.CLIP, Level.VIDEO) if narrated else (Level.VIDEO,):
@@ -43,7 +45,7 @@ def _corpus(root: Path) -> Path:
                         narrated=narrated,
                         start_seconds=0.0,
                         end_seconds=2.0,
-                        text=TITLES[number % 4] if level is Level.VIDEO else f"{TITLES[number % 4]} is seen",
+                        text=TITLES[number % 4] if level is Level.VIDEO else f"{TITLES[number % 4]} is injected",
                         frame_seconds=(0.0, 1.0),
                         jpegs=jpegs,
                     )
@@ -51,11 +53,10 @@ def _corpus(root: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def module(tmp_path: Path) -> TrainingModule:
+def _module(root: Path, *more: str) -> TrainingModule:
     options = [
         "model=tiny",
-        f"data.root={_corpus(tmp_path)}",
+        f"data.root={_corpus(root)}",
         "data.clip_batch=4",
         "data.video_batch=4",
         "data.clip_frames=2",
@@ -63,10 +64,16 @@ def module(tmp_path: Path) -> TrainingModule:
         "data.workers=0",
         "retrieval.top_k=2",
         "retrieval.min_score=0.999",
+        *more,
     ]
     config = compose("train", options, TrainConfig)
     torch.manual_seed(0)
-    return TrainingModule(build_model(config.model), CorpusDataModule(config.data, config.model, 0), config)
+    return TrainingModule(new_model(config), CorpusDataModule(config.data, config.model, 0), config)
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> TrainingModule:
+    return _module(tmp_path)
 
 
 def _loop_loss(visual: Tensor, text: Tensor, scale: Tensor, positives: list[tuple[int, int]]) -> Tensor:
@@ -141,6 +148,180 @@ def test_retrieval_waits_for_the_warm_up_and_refreshes_on_time(module: TrainingM
     module.silent.refresh(module.model, 4)
     assert module.model.training
     assert [module.silent.refresh_is_due(step) for step in (5, 13, 14)] == [False, False, True]
+
+
+def _all_narrated(module: TrainingModule, step: int) -> tuple[VideoBatch, StepResult]:
+    """A video step over all narrated videos at `step`, the bank freshly filled before it."""
+    batch = _corpus_of(module).load_videos(["narrated0", "narrated1", "narrated2", "narrated3"])
+    module.current = step
+    if len(module.silent.bank):
+        module.silent.refresh(module.model, step - 1)
+    return batch, module.video_step(batch)
+
+
+def _bank_vectors(module: TrainingModule) -> tuple[Tensor, Tensor]:
+    state = module.silent.bank.state_dict()
+    return state["title_nd"].float(), state["visual_nd"].float()
+
+
+def _fit_loss(rows: Tensor, bank: Tensor, scale: Tensor, hits: list[list[int]]) -> Tensor:
+    """Equal titles fit equally well, so that each row's target is uniform over its hits."""
+    losses = []
+    for row, mine in zip(rows, hits, strict=True):
+        logits = scale * F.normalize(row, dim=-1) @ bank.T
+        losses.append((logits.exp().sum().log() - logits[mine]).mean())
+    return torch.stack(losses).mean()
+
+
+HITS = [[number for number, title in enumerate(TITLES) if title == wanted] for wanted in TITLES]
+"""Rows of the bank whose title is that of each narrated video."""
+
+
+@pytest.mark.parametrize("side", ["visual", "title", "both"])
+def test_video_step_with_frozen_targets(tmp_path: Path, side: str) -> None:
+    module = _module(tmp_path, "retrieval.mode=bank", f"retrieval.side={side}", "retrieval.weight=0.5")
+    batch, result = _all_narrated(module, 5)
+    visual, title = _encoded(module, batch, "narrated videos")
+    bank_title, bank_visual = _bank_vectors(module)
+    scale = module.model.logit_scale
+    sides = {
+        "visual": _fit_loss(visual, bank_title, scale, HITS),
+        "title": _fit_loss(title, bank_visual, scale, HITS),
+    }
+    added = (sides["visual"] + sides["title"]) / 2 if side == "both" else sides[side]
+    contrastive = _loop_loss(visual, title, scale, _same_titles(batch.texts, batch.texts))
+    torch.testing.assert_close(result.loss, contrastive + 0.5 * added, rtol=1e-4, atol=1e-4)
+    assert float(result.reports["retrieved_share"]) == 1.0
+    assert module.silent.bank.ages(5).tolist() == [1] * 4
+
+
+def test_video_step_with_fusion_begins_as_the_contrast_and_opens(tmp_path: Path) -> None:
+    module = _module(tmp_path, "retrieval.mode=fuse")
+    batch, result = _all_narrated(module, 5)
+    torch.testing.assert_close(result.loss, 2 * result.reports["contrastive"])
+    result.loss.backward()
+    assert module.fusion is not None
+    assert float(module.fusion.gate.grad.abs()) > 0
+    with torch.no_grad():
+        module.fusion.gate.fill_(0.7)
+    opened = module.video_step(batch)
+    visual, title = _encoded(module, batch, "narrated videos")
+    bank = torch.cat(_bank_vectors(module))
+    fused = []
+    for row, mine in zip(visual, HITS, strict=True):
+        seen = bank[[*mine, *(len(TITLES) + number for number in mine)]]
+        query = module.fusion.query(F.normalize(row, dim=-1))
+        logits = torch.stack([query @ key for key in module.fusion.key(seen)]) * visual.shape[1] ** 0.5
+        weights = logits.exp() / logits.exp().sum()
+        found = sum(weight * value for weight, value in zip(weights, module.fusion.value(seen), strict=True))
+        fused.append(row + torch.tensor(0.7).tanh() * found)
+    pairs, scale = _same_titles(batch.texts, batch.texts), module.model.logit_scale
+    expected = _loop_loss(visual, title, scale, pairs) + _loop_loss(torch.stack(fused), title, scale, pairs)
+    torch.testing.assert_close(opened.loss, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_silent_videos_every_mode_is_the_contrast_alone(tmp_path: Path) -> None:
+    _corpus(tmp_path / "narrated", videos=4)
+    for mode in RetrievalMode:
+        module = _module(tmp_path / str(mode), f"retrieval.mode={mode}", f"data.root={tmp_path / 'narrated'}")
+        _, result = _all_narrated(module, 5)
+        assert result.loss.detach().equal(result.reports["contrastive"])
+
+
+def test_video_step_with_both_is_live_and_pairs(tmp_path: Path) -> None:
+    parts = {}
+    for mode in ("live", "silent_pairs", "both"):
+        module = _module(tmp_path / mode, f"retrieval.mode={mode}")
+        _, result = _all_narrated(module, 5)
+        parts[mode] = result.loss.detach() - result.reports["contrastive"]
+    torch.testing.assert_close(parts["both"], parts["live"] + parts["silent_pairs"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["live", "bank", "fuse"])
+def test_shuffled_retrieval_brings_another_video_and_always_the_same(tmp_path: Path, mode: str) -> None:
+    module = _module(tmp_path, f"retrieval.mode={mode}", "retrieval.shuffled=true", "retrieval.own_title=false")
+    batch, _ = _all_narrated(module, 5)
+    title, visual = _units(module, batch)
+    if mode == "live":
+        drawn = [module.silent.retrieve(title, visual, step) for step in (5, 6)]
+        assert all(one is not None for one in drawn)
+        assert not any(
+            set(one.batch.texts) & {"green surgery"} and bool(one.drawn_ub[one.batch.texts.index("green surgery"), 3])
+            for one in drawn
+        )
+        return
+    tables = [module.silent.table(title) for _ in range(2)]
+    bank_title, _ = _bank_vectors(module)
+    assert not tables[0].title_nd.equal(bank_title)
+    assert tables[0].title_nd.equal(tables[1].title_nd)
+    assert sorted(map(tuple, tables[0].title_nd.tolist())) == sorted(map(tuple, bank_title.tolist()))
+    torch.testing.assert_close(tables[0].scores_bn, title @ bank_title.T, rtol=1e-4, atol=1e-4)
+
+
+def test_the_key_may_be_pictures_or_both(tmp_path: Path) -> None:
+    for key in ("visual", "mean"):
+        options = ("retrieval.mode=bank", f"retrieval.key={key}", "retrieval.min_score=-1")
+        module = _module(tmp_path / key, *options)
+        batch, result = _all_narrated(module, 5)
+        title, _ = _units(module, batch)
+        bank_title, bank_visual = _bank_vectors(module)
+        keys = bank_visual if key == "visual" else F.normalize(bank_title + bank_visual, dim=-1)
+        table = module.silent.table(title)
+        # Two are asked for by each of four titles, so that not every row need be there.
+        found = {tuple(row.tolist()) for row in (title @ keys.T).topk(2).indices}
+        rows = sorted({number for pair in found for number in pair})
+        torch.testing.assert_close(table.scores_bn, (title @ keys.T)[:, rows], rtol=0, atol=2e-3)
+        assert float(result.reports["retrieval"]) > 0
+
+
+def test_clip_step_by_sigmoids_with_simclr(tmp_path: Path) -> None:
+    module = _module(tmp_path, "loss.contrastive=siglip", "loss.self_supervision=simclr")
+    batch = next(iter(_corpus_of(module).train_dataloader()))
+    assert isinstance(batch, ClipBatch)
+    result = module.clip_step(batch)
+    first, text = _encoded(module, batch, "first view")
+    second, _ = _encoded(module, batch, "second view")
+    assert float(module.model.logit_scale.detach()) == pytest.approx(10)
+    assert float(module.model.logit_bias.detach()) == -10
+    losses = []
+    for view in (first, second):
+        logits = 10 * F.normalize(view, dim=-1) @ F.normalize(text, dim=-1).T - 10
+        total = 0.0
+        for i, one in enumerate(batch.texts):
+            for j, other in enumerate(batch.texts):
+                total = total - (logits[i, j] if one == other else -logits[i, j]).sigmoid().log()
+        losses.append(total / len(batch))
+    torch.testing.assert_close(result.reports["contrastive"], (sum(losses) / 2).detach(), rtol=1e-4, atol=1e-4)
+    agreement = module.head(first, second, batch.video_index_b)
+    torch.testing.assert_close(result.loss, sum(losses) / 2 + agreement, rtol=1e-4, atol=1e-4)
+
+
+def test_clip_step_with_minimal_pairs(tmp_path: Path) -> None:
+    module = _module(tmp_path, "loss.minimal_pairs=2", "loss.self_supervision=none")
+    corpus = _corpus_of(module)
+    batch = next(iter(corpus.train_dataloader()))
+    assert isinstance(batch, ClipBatch)
+    result = module.clip_step(batch)
+    visual, text = _encoded(module, batch, "first view")
+    counter = module.model.encode_text(corpus.tokenizer([one.replace("injected", "aspirated") for one in batch.texts]))
+    visual, text, counter = (F.normalize(one, dim=-1) for one in (visual, text, counter))
+    scale, rows = module.model.logit_scale, []
+    for i, own in enumerate(batch.texts):
+        total = (scale * visual[i] @ text.T).exp().sum() + 2 * (scale * visual[i] @ counter[i]).exp()
+        mine = [j for j, other in enumerate(batch.texts) if own == other]
+        rows.append(torch.stack([total.log() - scale * visual[i] @ text[j] for j in mine]).mean())
+    back = _one_direction(text, visual, scale, batch.texts)
+    torch.testing.assert_close(result.loss, (torch.stack(rows).mean() + back) / 2, rtol=1e-4, atol=1e-4)
+    nearer = [bool(visual[i] @ text[i] > visual[i] @ counter[i]) for i in range(len(batch))]
+    assert float(result.reports["minimal_pair_accuracy"]) == pytest.approx(sum(nearer) / len(nearer))
+
+
+def _one_direction(rows: Tensor, columns: Tensor, scale: Tensor, words: tuple[str, ...]) -> Tensor:
+    losses = []
+    for i, own in enumerate(words):
+        logits = scale * rows[i] @ columns.T
+        losses.append((logits.exp().sum().log() - logits[[j for j, other in enumerate(words) if own == other]]).mean())
+    return torch.stack(losses).mean()
 
 
 def _corpus_of(module: TrainingModule) -> CorpusDataModule:

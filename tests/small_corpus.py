@@ -32,9 +32,11 @@ def sample(key: str, *, level: Level, narrated: bool = True, text: str = "a text
     )
 
 
-def write_corpus(root: Path, clips: Sequence[int] = (3, 2, 4), silent: int = 2, untitled: int = 1) -> Path:
+def write_corpus(
+    root: Path, clips: Sequence[int] = (3, 2, 4), silent: int = 2, untitled: int = 1, samples_per_shard: int = 1000
+) -> Path:
     """`clips[n]` clips of narrated video n, then silent videos with a title, then silent ones without."""
-    with ShardWriter(root / "shards") as writer:
+    with ShardWriter(root / "shards", samples_per_shard) as writer:
         for number, count in enumerate(clips):
             video_id = f"narrated{number}"
             writer.add(sample(video_id, level=Level.VIDEO, text=f"title {number}", frames=6))

@@ -1,0 +1,59 @@
+"""The corpus that training reads: found, opened, and looked at before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.records import Level
+from ingest.shards import Entry, ShardReader
+from ophclip.data.dataset import decode_frames, read_sample, unreadable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Videos:
+    """The titled videos of a corpus, by id, sorted: those without a title are no pairs and are left out."""
+
+    narrated: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+def titled_videos(reader: ShardReader) -> Videos:
+    """The videos that have a title, narrated and silent apart."""
+    titled = sorted((entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text)
+    return Videos(
+        narrated=tuple(video_id for video_id, narrated in titled if narrated),
+        silent=tuple(video_id for video_id, narrated in titled if not narrated),
+    )
+
+
+def look_at_first_samples(reader: ShardReader, side_px: int) -> None:
+    """Read one sample of every level, and of the silent videos, and the whole shard that it lies in.
+
+    What is told before the first step need not be found out hours later: a shard that is not what the index says, a
+    sample without text, a picture that cannot be decoded.
+
+    Raises:
+        ValueError: one line that names shard, sample and remedy.
+    """
+    seen: set[str] = set()
+    for entry in _first_entries(reader):
+        shard = reader.shard_of(entry.key)
+        if shard not in seen:
+            reader.verify_shard_of(entry.key)
+            seen.add(shard)
+        sample = read_sample(reader, entry.key)
+        pixels_thwc = np.empty((len(sample.jpegs), side_px, side_px, 3), dtype=np.uint8)
+        try:
+            decode_frames(sample, range(len(sample.jpegs)), pixels_thwc)
+        except ValueError as error:
+            raise unreadable(reader, entry.key, error) from error
+
+
+def _first_entries(reader: ShardReader) -> Iterator[Entry]:
+    for level in Level:
+        titled = [entry for entry in reader.entries(level) if entry.has_text]
+        for narrated in (True, False):
+            yield from [entry for entry in titled if entry.narrated is narrated][:1]

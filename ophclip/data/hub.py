@@ -1,0 +1,88 @@
+"""Models by name: a local path, a file of an installed package, or a name of the Hugging Face hub.
+
+Hub names are looked up in the local cache; only `fetch` goes to the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.weights import resolve_weights
+
+
+def model_path(spec: str, option: str) -> Path:
+    """The file or folder that `spec` names: a local path, `package:...`, or a hub name that lies in the cache.
+
+    Raises:
+        ValueError: nothing of that name is here; names `option`.
+    """
+    if not is_elsewhere(spec):
+        return resolve_weights(spec)
+    found = cached(spec)
+    if found is None:
+        raise ValueError(
+            f"{option}: {spec} is neither a local folder nor in the Hugging Face cache; "
+            "give the path of a folder with configuration, tokenizer and weights, or model.download=true to fetch it"
+        )
+    return found
+
+
+def is_elsewhere(spec: str) -> bool:
+    """Whether `spec` is a hub name, so that it means the same on every machine, and no path on this one."""
+    return _is_hub_name(spec) and not Path(spec).expanduser().exists()
+
+
+def cached(name: str) -> Path | None:
+    """The folder of a hub name in the local cache, None if it is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError):
+        return None
+
+
+def fetch(name: str) -> Path:
+    """The folder of a hub name, fetched where the cache lacks it: configuration, tokenizer and weights.
+
+    Weights are taken as safetensors; a repository that has none gives its `.bin`, which is read as tensors only.
+
+    Raises:
+        ValueError: no hub name, or it cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if not _is_hub_name(name):
+        raise ValueError(f"{name}: no such folder, and no hub name either; give a folder or OWNER/NAME")
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        if not list(folder.glob("*.safetensors")):
+            snapshot_download(name, allow_patterns="*.bin")
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{name}: cannot be fetched from the Hugging Face hub ({reason}); give a folder") from error
+    return folder
+
+
+def fetch_missing(names: list[str]) -> None:
+    """Fetch those of `names` that are hub names and neither local paths nor in the cache.
+
+    Raises:
+        ValueError: one of them cannot be fetched.
+    """
+    for name in names:
+        if is_elsewhere(name) and cached(name) is None:
+            fetch(name)
+
+
+def _is_hub_name(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""What is loaded is scored, and the figures, predictions and pictures of it are written."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from ingest.atomic import write_text
+from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.embedding import EmbeddingStore
+from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
+from ophclip.evaluation.prompts import PromptSet
+from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
+from ophclip.evaluation.results import PhaseResult, PresenceResult, Timeline, write_result, write_timelines
+from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
+from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.models.bundle import Loaded
+from ophclip.progress import Progress
+
+
+def score_dataset(
+    store: EmbeddingStore,
+    dataset: PhaseDataset | PresenceDataset,
+    prompts: PromptSet,
+    out: Path,
+    *,
+    config: ZeroShotConfig,
+    progress: Progress | None = None,
+) -> PhaseResult | PresenceResult:
+    """Score what is loaded already and write the result; videos that the store holds are not decoded again."""
+    if isinstance(dataset, PhaseDataset):
+        phases = evaluate_phases(store, dataset, prompts, config, progress)
+        write_phases(out, phases)
+        return phases
+    presence = evaluate_presence(store, dataset, prompts, config, progress)
+    write_presence(out, presence)
+    return presence
+
+
+def write_phases(out: Path, result: PhaseResult) -> None:
+    """Write `result.json`, `predictions.csv`, bars of F1 by class and a ribbon for each video."""
+    write_timelines(out / "predictions.csv", result.timelines, result.classes)
+    for line in result.timelines:
+        score = result.videos[line.video_id]
+        note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"
+        save_figure(phase_ribbon(line, result.classes, note=note), out / "ribbons" / f"{line.video_id}.png")
+    bars = class_bars(
+        result.class_f1,
+        title="Phase F1",
+        axis="F1, mean over the videos that have the phase, with 95 % interval",
+        note=f"{len(result.videos)} videos · macro F1 {result.summary['f1'].mean:.2f}",
+    )
+    save_figure(bars, out / "classes.png")
+    write_result(out / "result.json", result)
+
+
+def write_presence(out: Path, result: PresenceResult) -> None:
+    """Write `result.json` and bars of average precision by class."""
+    bars = class_bars(
+        result.class_average_precision,
+        title="Average precision",
+        axis="average precision, mean over the videos that have the class, with 95 % interval",
+        chance=result.chance,
+        note=f"{len(result.videos)} videos · mAP {result.mean_average_precision.mean:.2f}",
+    )
+    save_figure(bars, out / "classes.png")
+    write_result(out / "result.json", result)
+
+
+def compare_video(
+    loaded: Loaded, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig
+) -> SimilarityCurve:
+    """Compare one video with the classes of `prompts`; writes the curve, its picture and a ribbon.
+
+    Raises:
+        ValueError: the video cannot be decoded.
+    """
+    curve = score_video(open_store(loaded, config), video, prompts, config)
+    write_text(out / "similarity.csv", _curve_table(curve))
+    save_figure(
+        similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"
+    )
+    line = Timeline(
+        video_id=video.name,
+        seconds_t=curve.seconds_t,
+        truth_t=np.full(len(curve.seconds_t), UNLABELLED),
+        predicted_t=curve.scores_tc.argmax(axis=1),
+    )
+    save_figure(phase_ribbon(line, curve.classes), out / "ribbon.png")
+    return curve
+
+
+def _curve_table(curve: SimilarityCurve) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("seconds", *curve.classes))
+    for seconds, scores_c in zip(curve.seconds_t, curve.scores_tc, strict=True):
+        writer.writerow((f"{seconds:g}", *(f"{score:.5f}" for score in scores_c)))
+    return buffer.getvalue()

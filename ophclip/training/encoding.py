@@ -1,0 +1,45 @@
+"""The towers as a training step uses them: pictures under a fresh augmentation, vectors in single precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ophclip.data.augment import Augment
+from ophclip.data.batch import Batch, Tokens
+from ophclip.models.dual_encoder import DualEncoder
+from ophclip.training.chance import generator
+from ophclip.training.micro_batches import encode_in_parts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoder:
+    """Vectors [b, d], not normalised, of what a batch holds; all chance comes from (seed, step, purpose)."""
+
+    model: DualEncoder
+    augment: Augment
+    seed: int
+    samples_at_once: int = 0
+    """`trainer.micro_batch`."""
+
+    def views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
+        """One augmented view of the pictures per purpose, all in one pass through the tower."""
+        views = [self.augment(batch.frames_btchw, generator(self.seed, step, purpose)) for purpose in purposes]
+        frames = views[0] if len(views) == 1 else torch.cat(views)
+        vectors = encode_in_parts(self.model.visual, self.model.encode_video, [frames], self.samples_at_once)
+        return list(vectors.float().chunk(len(views)))
+
+    def texts(self, tokens: Tokens) -> Tensor:
+        """The texts."""
+
+        def encode(ids_bl: Tensor, mask_bl: Tensor) -> Tensor:
+            return self.model.encode_text(Tokens(ids_bl=ids_bl, mask_bl=mask_bl))
+
+        return encode_in_parts(self.model.text, encode, [tokens.ids_bl, tokens.mask_bl], self.samples_at_once).float()
+
+
+def full_precision(device: torch.device) -> torch.autocast:
+    """Losses are computed in single precision, whatever the towers run in."""
+    return torch.autocast(device.type, enabled=False)
