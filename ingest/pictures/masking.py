@@ -129,7 +129,11 @@ class _Search:
         elif remains:
             refusal = "text remains readable in its pictures after painting over what was found"
         passing = (
-            TransientBox(box=one.box, start_seconds=self.seconds[one.first], end_seconds=self.seconds[one.last])
+            TransientBox(
+                box=one.box,
+                start_seconds=self.seconds[one.first],
+                end_seconds=self.seconds[min(one.last, len(self.seconds) - 1)],
+            )
             for one in found.covers
         )
         overlays = Overlays(static=found.static, transient=tuple(passing))

@@ -16,11 +16,13 @@ from ingest.pictures.overlays import TextBox, overlap
 _ALIKE = 0.6
 _SAME_PLACE = 0.5
 _MOST_HULL = 0.1
+_MOST_MISSED = 2
+"""Read pictures in a row without text that jumps. If there are more, it may have stood in them and was not made out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cover:
-    """A box that hides text in all pictures from one place to another."""
+    """A box that hides text in all pictures from one place to another, both included."""
 
     box: TextBox
     first: int
@@ -49,7 +51,7 @@ class Followed:
     moves: tuple[Gap, ...]
     """Where text went from one place to another, and pictures between are still to be read."""
     lost: bool
-    """Whether text went from one place to another and was read nowhere between."""
+    """Whether text was read nowhere between two places, or jumps and was not read for a while."""
     ends: tuple[Gap, ...]
     """Where text came or went."""
 
@@ -62,7 +64,8 @@ def follow(read: Mapping[int, Sequence[TextBox]], width: int, height: int) -> Fo
 
     Text that stands, or moves by no more than the height of its line, is covered by the hull of both places in all
     pictures between; text that runs along its line, by that whole line as long as it is seen. Other text that moves is
-    known only where neighbouring pictures were read.
+    known only where neighbouring pictures were read. What comes or goes is covered for one picture more than the first
+    that was read without it. A cover may last beyond the last picture.
     """
     places = sorted(read)
     static = [box for boxes in read.values() for box in boxes if _stands(box, read, places)]
@@ -74,22 +77,22 @@ def follow(read: Mapping[int, Sequence[TextBox]], width: int, height: int) -> Fo
         first, last = track[0][0], track[-1][0]
         before = max((place for place in places if place < first), default=first)
         after = min((place for place in places if place > last), default=last)
+        ends += _ends(track, static, before, after)
         line = _line(track, width)
         if line is not None:
-            covers.append(Cover(box=line, first=before, last=after))
-        else:
-            for one, other in pairwise(track):
-                around = [place for place in places if one[0] <= place <= other[0]]
-                way = _way(one, other, around, _MOST_HULL * width * height)
-                covers += way.covers
-                moves += way.moves
-                lost |= way.lost
-            covers.append(Cover(box=_beyond(track[:2][::-1], before), first=before, last=first))
-            covers.append(Cover(box=_beyond(track[-2:], after), first=last, last=after))
-        if track[0][1] not in static and first - before > 1:
-            ends.append(Gap(before=before, after=first))
-        if track[-1][1] not in static and after - last > 1:
-            ends.append(Gap(before=last, after=after))
+            covers.append(Cover(box=line, first=max(0, before - 1), last=after + 1))
+            continue
+        jumps = _jumps(track, _MOST_HULL * width * height)
+        lost |= jumps and _missed(track, places) > _MOST_MISSED
+        sightings = _whole(track, width) if jumps else track
+        for one, other in pairwise(sightings):
+            around = [place for place in places if one[0] <= place <= other[0]]
+            way = _way(one, other, around, _MOST_HULL * width * height)
+            covers += way.covers
+            moves += way.moves
+            lost |= way.lost
+        covers.append(Cover(box=_beyond(sightings[:2][::-1], before - 1), first=max(0, before - 1), last=first))
+        covers.append(Cover(box=_beyond(sightings[-2:], after + 1), first=last, last=after + 1))
     return Followed(
         static=tuple(dict.fromkeys(static)),
         covers=tuple(dict.fromkeys(covers)),
@@ -137,11 +140,23 @@ def _closeness(one: TextBox, other: TextBox) -> float:
 
 
 def _stands(box: TextBox, read: Mapping[int, Sequence[TextBox]], places: Sequence[int]) -> bool:
-    """Whether text was read at this place for most of the time; a picture speaks for the time around it."""
+    """Whether text was read at this place for most of the time.
+
+    A picture speaks for the time around it, though not for that before the first and after the last with the text.
+    """
     edges = [places[0], *((low + high) / 2 for low, high in pairwise(places)), places[-1]]
     spans = dict(zip(places, (max(high - low, 0.5) for low, high in pairwise(edges)), strict=True))
-    seen = sum(spans[place] for place in places if any(overlap(box, other) for other in read[place]))
-    return 2 * seen > sum(spans.values())
+    seen = [place for place in places if any(overlap(box, other) for other in read[place])]
+    known = min(sum(spans[place] for place in seen), seen[-1] - seen[0] + 1)
+    return 2 * known > sum(spans.values())
+
+
+def _ends(track: Sequence[Sighting], static: Sequence[TextBox], before: int, after: int) -> list[Gap]:
+    """Where the text came and went, between its sightings and the pictures read before and after them."""
+    (first, opening), (last, closing) = track[0], track[-1]
+    came = [Gap(before=before, after=first)] if opening not in static and first - before > 1 else []
+    went = [Gap(before=last, after=after)] if closing not in static and after - last > 1 else []
+    return came + went
 
 
 def _shift(one: TextBox, other: TextBox) -> tuple[int, int]:
@@ -156,6 +171,35 @@ def _shift(one: TextBox, other: TextBox) -> tuple[int, int]:
 
 def _moved(one: TextBox, other: TextBox) -> bool:
     return max(_shift(one, other)) > max(one.height, other.height)
+
+
+def _jumps(track: Sequence[Sighting], most_pixels: float) -> bool:
+    """Whether text went far from one picture to the next."""
+    for (start, one), (end, other) in pairwise(track):
+        whole = hull(one, other)
+        if end - start == 1 and _moved(one, other) and whole.width * whole.height > most_pixels:
+            return True
+    return False
+
+
+def _whole(track: Sequence[Sighting], width: int) -> list[Sighting]:
+    """The sightings, each as wide to both sides as if the part of the widest one that it lacks stood there."""
+    widest = max(box.width for _, box in track)
+    whole = []
+    for place, box in track:
+        left, right = max(0, box.x + box.width - widest), min(width, box.x + widest)
+        whole.append((place, replace(box, x=left, width=right - left)))
+    return whole
+
+
+def _missed(track: Sequence[Sighting], places: Sequence[int]) -> int:
+    """How many pictures in a row were read without a sighting, at most."""
+    sighted = {place for place, _ in track}
+    most = row = 0
+    for place in places:
+        row = 0 if place in sighted else row + 1
+        most = max(most, row)
+    return most
 
 
 def _line(track: Sequence[Sighting], width: int) -> TextBox | None:

@@ -46,8 +46,25 @@ def test_text_read_nowhere_between_two_places_far_apart_is_lost() -> None:
 def test_text_that_runs_along_its_line_covers_the_line() -> None:
     found = follow({0: (), 5: (box(200, 240),), 10: (box(60, 240),), 15: ()}, WIDTH, HEIGHT)
     (line,) = found.covers
-    assert (line.box.x, line.box.width, line.first, line.last) == (0, WIDTH, 0, 15)
+    assert (line.box.x, line.box.width, line.first, line.last) == (0, WIDTH, 0, 16)
     assert found.moves == ()
+
+
+def test_text_that_went_is_covered_in_the_first_picture_without_it_and_the_next() -> None:
+    found = follow({0: (), 5: (), 6: (box(5, 5),), 7: (box(5, 5),), 8: (), 20: ()}, WIDTH, HEIGHT)
+    assert {(one.first, one.last) for one in found.covers} == {(4, 6), (6, 7), (7, 9)}
+
+
+def test_text_that_jumps_and_is_missed_for_a_while_is_lost() -> None:
+    read = {place: (box(10, 10 if place < 5 else 200),) for place in range(2, 9)}
+    assert not follow(read | {0: (), 1: ()}, WIDTH, HEIGHT).lost
+    assert follow(read | {9: (), 10: (), 11: ()}, WIDTH, HEIGHT).lost
+
+
+def test_text_that_jumps_and_was_read_in_part_is_covered_in_whole() -> None:
+    part = box(130, 10, "ANNA", width=40)
+    found = follow({0: (box(10, 200),), 1: (part,), 2: (part,)}, WIDTH, HEIGHT)
+    assert all(one.box.x <= 50 and one.box.x + one.box.width >= 250 for one in found.covers if one.first == 1)
 
 
 def test_like_wording_elsewhere_is_nearer_than_other_wording_at_the_same_place() -> None:
