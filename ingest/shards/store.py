@@ -75,7 +75,9 @@ class LocalShards:
         try:
             return path.open("rb", buffering=0)
         except OSError as error:
-            raise ValueError(f"{path}: cannot be read ({error.strerror}): copy the corpus anew") from error
+            raise ValueError(
+                f"{path}: cannot be read ({error.strerror}): mend the disk, or copy the corpus anew, then run the same command again; what is done is kept"
+            ) from error
 
     def read(self, shard: Shard, offset: int, size: int) -> bytes:
         """`size` bytes of a shard from `offset` on, fewer where it ends before."""
