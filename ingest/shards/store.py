@@ -75,9 +75,8 @@ class LocalShards:
         try:
             return path.open("rb", buffering=0)
         except OSError as error:
-            raise ValueError(
-                f"{path}: cannot be read ({error.strerror}): mend the disk, or copy the corpus anew, then run the same command again; what is done is kept"
-            ) from error
+            remedy = "mend the disk or copy the corpus anew, then run the same command again; what is done is kept"
+            raise ValueError(f"{path}: cannot be read ({error.strerror}): {remedy}") from error
 
     def read(self, shard: Shard, offset: int, size: int) -> bytes:
         """`size` bytes of a shard from `offset` on, fewer where it ends before."""
