@@ -55,7 +55,7 @@ def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Pro
     resumed = newest_checkpoint(folder.checkpoints)
     corpus, module = _build(config, resumed)
     recorder = Recorder(folder.metrics, resumed, progress)
-    validation = build_validation(config.validation, config.model, recorder)
+    validation = build_validation(config.validation, config.data, config.model, recorder)
     if corpus.start_step < config.trainer.steps:
         checkpointing = Checkpointing(folder.checkpoints, resumed, recorder)
         callbacks: list[Callback] = [recorder, *([validation] if validation else []), checkpointing]
