@@ -152,6 +152,8 @@ class BatchStage:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
             if not verdicts or verdicts[-1].surgery:  # a title card that videos share makes them no repeats
                 marks.add(second, pixels_hwc)
+            else:
+                marks.leave_out(second)
 
         shards = self._config.shards
         found = scan(
@@ -161,6 +163,7 @@ class BatchStage:
             short_side_px=shards.short_side_px,
             reader=self._config.reader,
             limits=self._config.limits,
+            on_glance=marks.glance,
         )
         return _Looked(found, tuple(verdicts), marks.finish().to_bytes())
 
