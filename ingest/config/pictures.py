@@ -163,7 +163,9 @@ class OverlayConfig:
     enabled: bool = True
     frames: int = 6
     """Pictures of each video that are read, spread over it. As many at most are read of each of these too: openings of
-    scenes, pictures with new detail, and, once text is painted over, pictures between. One takes about 0.3 s."""
+    scenes, pictures that look written on, and, once text is painted over, pictures between. One takes about 0.3 s."""
+    most_frames: int = 120
+    """Pictures that are read at most to follow text that moves. If it is lost even so, the video is refused."""
     min_score: float = 0.5
     """Text of which the recogniser is less sure is passed over. Default: the library's."""
     min_short_score: float = 0.8
