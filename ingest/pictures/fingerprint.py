@@ -30,9 +30,6 @@ LITE = "efficientnet_lite0"
 _SIDE_PX, _BITS_PER_SIDE, _POINTS = 64, 8, 256
 _HEADER = struct.Struct("<4sIII")
 _BATCH = 32
-_PIXELS = (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX
-_LOW = np.cos(np.pi * np.arange(_BITS_PER_SIDE + 1)[:, None] * _PIXELS).astype(np.float32)
-"""[9, S]: the lowest frequencies of S pixels, without the scale that no sign depends on."""
 # A cosine of odd horizontal frequency changes its sign in the mirror; columns are frequencies 1 to 8.
 _MIRROR = np.uint64(int.from_bytes(bytes([0b10101010] * _BITS_PER_SIDE), "little"))
 
@@ -154,7 +151,7 @@ class Marks:
 
     def glance(self, second: float, grey_ss: NDArray[np.uint8]) -> None:
         """Take note of a whole picture as `ingest.media` glances at it; seconds must increase."""
-        seen = _LOW[:_BITS_PER_SIDE] @ grey_ss.astype(np.float32) @ _LOW[1:].T
+        seen = _frequencies(grey_ss)[:_BITS_PER_SIDE, 1 : _BITS_PER_SIDE + 1]
         self._glances.append((second, int(_hashes(seen))))
 
     def _embed(self, embedder: Embedder) -> None:
@@ -195,8 +192,12 @@ def fingerprint(pictures: Iterable[tuple[float, NDArray[np.uint8]]], embedder: E
 def spectrum(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float16]:
     """The lowest frequencies [F, F] of a uint8 RGB picture [H, W, 3], whatever its shape."""
     reduced = cv2.resize(pixels_hwc, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return np.asarray(cv2.dct(grey)[:FREQUENCIES, :FREQUENCIES], np.float16)
+    return _frequencies(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY))
+
+
+def _frequencies(grey_ss: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """[F, F] of a small grey picture [S, S]. Where nothing changes along an axis they are zero, not noise of rounding."""
+    return np.asarray(cv2.dct(grey_ss.astype(np.float32))[:FREQUENCIES, :FREQUENCIES], np.float16)
 
 
 def window_hashes(
@@ -219,7 +220,7 @@ def window_spectra(
     return np.asarray(np.einsum("tval,ubl->tvuab", half, columns, optimize=True))
 
 
-def _hashes(seen: NDArray[np.float32]) -> NDArray[np.uint64]:
+def _hashes(seen: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.uint64]:
     """[...]: the signs of [..., 8, 8] frequencies."""
     bits = np.packbits((seen > 0).reshape(*seen.shape[:-2], -1), axis=-1)
     return np.ascontiguousarray(bits).view("<u8")[..., 0].astype(np.uint64, copy=False)

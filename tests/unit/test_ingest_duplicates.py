@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from filming import numbered_picture
 from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
@@ -15,6 +16,7 @@ from ingest.pictures.duplicates import against, near_duplicates
 from ingest.pictures.fingerprint import (
     LITE,
     Fingerprint,
+    Marks,
     build_embedder,
     fingerprint,
     marking,
@@ -120,6 +122,19 @@ def test_the_hash_of_a_window_is_that_of_the_cropped_picture(videos: list[Video]
             really = [(second, cut(pixels, top, bottom, left, right)) for second, pixels in videos[0]]
             differing = np.bitwise_count(asked[:, v, h] ^ fingerprint(really).hashes())
             assert float(np.median(differing)) <= 3.0, (v, h)
+
+
+def test_a_glance_at_a_picture_hashes_as_the_picture_does_even_if_nothing_changes_along_an_axis(
+    videos: list[Video],
+) -> None:
+    bars = [numbered_picture(number) for number in range(1, 256, 10)]
+    for pixels in (*bars, *(bar.transpose(1, 0, 2) for bar in bars), *(pixels for _, pixels in videos[0])):
+        small = cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA)
+        marks = Marks()
+        marks.add(0.0, pixels)
+        marks.glance(0.0, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        mark = marks.finish()
+        assert np.array_equal(mark.glance_hashes, mark.hashes())
 
 
 def test_light_and_contrast_change_few_bits(videos: list[Video]) -> None:
