@@ -192,11 +192,11 @@ def fingerprint(pictures: Iterable[tuple[float, NDArray[np.uint8]]], embedder: E
 def spectrum(pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float16]:
     """The lowest frequencies [F, F] of a uint8 RGB picture [H, W, 3], whatever its shape."""
     reduced = cv2.resize(pixels_hwc, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    return _frequencies(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY))
+    return _frequencies(np.asarray(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY), np.uint8))
 
 
 def _frequencies(grey_ss: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """[F, F] of a small grey picture [S, S]. Where nothing changes along an axis they are zero, not noise of rounding."""
+    """[F, F] of a small grey picture [S, S]; zero where nothing changes along an axis, not noise of rounding."""
     return np.asarray(cv2.dct(grey_ss.astype(np.float32))[:FREQUENCIES, :FREQUENCIES], np.float16)
 
 
