@@ -18,10 +18,10 @@ ablation out="outputs/ablation":
     ophclip ingest {{ out }}/vague_world/videos --out {{ out }}/vague_corpus {{ _small_shards }}
     ophclip ingest {{ out }}/site_a/videos --out {{ out }}/site_a_corpus {{ _small_shards }}
     ophclip ingest {{ out }}/site_b/videos --out {{ out }}/site_b_corpus {{ _small_shards }}
-    python -m ophclip.train +exp=ablation +validation=simulated data.root={{ out }}/corpus \
+    python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/corpus \
         hydra.sweep.dir={{ out }}/runs/informative
-    python -m ophclip.train +exp=ablation +validation=simulated data.root={{ out }}/vague_corpus \
-        hydra.sweep.dir={{ out }}/runs/vague variant=video,silent_pairs,live,both,shuffled
+    python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/vague_corpus \
+        hydra.sweep.dir={{ out }}/runs/vague variant=video,silent_pairs,live,live_ungated,both,shuffled
     ophclip ablation {{ out }}/runs
 
 _small_pictures := "--height-px 128 --max-fps 10"

@@ -45,7 +45,7 @@ def test_every_experiment_composes_and_is_a_short_difference(name: str) -> None:
 
 def test_a_sweep_names_variants_that_are_there_and_says_how_it_is_started() -> None:
     sweep = OmegaConf.load(CONF / "exp" / "ablation.yaml").hydra.sweeper.params
-    assert sorted(sweep.variant.split(",")) == VARIANTS
+    assert {*sweep.variant.split(",")} == {*VARIANTS} - {"live_ungated"}
     assert len(sweep.seed.split(",")) >= 5
     with pytest.raises(ValueError, match=r"^train: this is a sweep .* `python -m ophclip.train`"):
         compose("train", ["+exp=ablation", *GIVEN], TrainConfig)
