@@ -1,19 +1,19 @@
 """Memory of the contrast in blocks against the whole table of logits: `python -m benchmarks.loss_memory`.
 
 What forward and backward pass of InfoNCE take beside vectors and gradients already there, for 1,024, 2,048 and 4,096
-pairs of width 512: on the CPU the highest resident memory of a process of its own, with `--device cuda` what torch
-allocated. Asserted inside: both losses and all their gradients are equal.
+pairs of width 512: the most that torch had allocated at a time. Asserted inside: both losses and all their gradients
+are equal.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 from collections.abc import Callable
-from pathlib import Path
+from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.pairs import tell
 from ophclip.losses.contrastive import info_nce
@@ -42,24 +42,19 @@ def vectors(rows: int, device: str) -> list[Tensor]:
 
 
 def peak_bytes(loss: Loss, rows: int, device: str) -> int:
-    """Most memory that the loss and its gradients take at a time."""
-    loss(*vectors(32, device)).backward()
+    """Most memory that torch holds for the loss and its gradients at a time."""
     given = vectors(rows, device)
+    loss(*given).backward()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         loss(*given).backward()
         return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
-    before = resident_bytes("VmRSS")
-    loss(*given).backward()
-    return resident_bytes("VmHWM") - before
-
-
-def resident_bytes(name: str) -> int:
-    """Memory of this process by its name in `/proc`."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        loss(*given).backward()
+    events = profiled.profiler.kineto_results.events()
+    changes = sorted((one.start_ns(), one.nbytes()) for one in events if one.name() == "[memory]")
+    return max(accumulate(change for _, change in changes))
 
 
 def see_that_they_agree(rows: int, device: str) -> None:
@@ -75,16 +70,13 @@ def see_that_they_agree(rows: int, device: str) -> None:
 
 
 def main() -> None:
-    """Each measurement in a process of its own, then the comparisons."""
+    """All sizes, then the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     device = parser.parse_args().device
-    jobs = [(loss, rows, device) for loss in (in_blocks, whole) for rows in ROWS]
-    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        peaks = pool.starmap(peak_bytes, jobs, chunksize=1)
     for rows in ROWS:
         see_that_they_agree(rows, device)
-    blocks, table = peaks[: len(ROWS)], peaks[len(ROWS) :]
+    blocks, table = ([peak_bytes(loss, rows, device) for rows in ROWS] for loss in (in_blocks, whole))
     growth = ROWS[-1] / ROWS[0]
     tell("loss, memory in blocks, four times the pairs over once", [blocks[-1] / blocks[0]], most=1.1 * growth)
     tell("loss, memory of the whole table, four times the pairs over once", [table[-1] / table[0]])
