@@ -26,7 +26,14 @@ class Encoder:
 
     def views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
         """One augmented view of the pictures per purpose, all in one pass through the tower."""
-        views = [self.augment(batch.frames_btchw, generator(self.seed, step, purpose)) for purpose in purposes]
+        return self._views(batch.frames_btchw, purposes, step)
+
+    def frame_views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
+        """The same of each frame by itself, under an augmentation of its own [b * frames, d]."""
+        return self._views(batch.frames_btchw.flatten(0, 1).unsqueeze(1), purposes, step)
+
+    def _views(self, frames_btchw: Tensor, purposes: tuple[str, ...], step: int) -> list[Tensor]:
+        views = [self.augment(frames_btchw, generator(self.seed, step, purpose)) for purpose in purposes]
         frames = views[0] if len(views) == 1 else torch.cat(views)
         vectors = encode_in_parts(self.model.visual, self.model.encode_video, [frames], self.samples_at_once)
         return list(vectors.float().chunk(len(views)))

@@ -23,6 +23,7 @@ from ophclip.data.files import named_files
 from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
 from ophclip.models.bundle import save_bundle
+from ophclip.objectives import Contrastive
 from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Recorder
 from ophclip.training.card import run_card, run_options
@@ -78,7 +79,8 @@ def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Pro
 
 def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataModule, TrainingModule]:
     torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
-    corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0)
+    texts = config.loss.contrastive is not Contrastive.NONE
+    corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0, texts=texts)
     module = TrainingModule(new_model(config), corpus, config)
     if resumed is not None:
         module.load_state_dict(dict(resumed.module))
