@@ -89,7 +89,9 @@ class CorpusDataModule(LightningDataModule):
             worker_init_fn=prepare_worker,
         )
 
-    def load_videos(self, video_ids: Sequence[str], seed: tuple[int, ...] | None = None) -> VideoBatch:
+    def load_videos(
+        self, video_ids: Sequence[str], seed: tuple[int, ...] | None = None, first_slot: int = 0
+    ) -> VideoBatch:
         """Whole videos by id, as `ophclip.data.videos.load_videos` gives them."""
         return load_videos(
             self.reader,
@@ -99,6 +101,7 @@ class CorpusDataModule(LightningDataModule):
             tokenizer=self.tokenizer,
             video_numbers=self.video_numbers,
             seed=seed,
+            first_slot=first_slot,
         )
 
     def _share(self) -> Share:

@@ -30,9 +30,11 @@ COLUMNS = (
     "retrieval",
     "own_title",
     "retrieved_share",
+    "truncated_share",
     "minimal_pair_accuracy",
     "retrieval_similarity",
     "retrieval_precision",
+    "bank_version",
     "bank_age_steps",
     "bank_overlap",
     "accuracy",
@@ -46,6 +48,7 @@ COLUMNS = (
     "data_wait_share",
     "memory_mb",
 )
+_COUNTED = frozenset({"bank_version"})
 MEASURED = COLUMNS[-4:]
 """What depends on the machine: all other columns repeat bit by bit."""
 
@@ -53,8 +56,8 @@ MEASURED = COLUMNS[-4:]
 class Recorder(Callback):
     """Keeps the reports of steps, writes a row per level every `log_every` steps, and tells the progress.
 
-    A row holds the means since that level's last row; a column that had nothing to report stays empty. Reports stay
-    on the device until their row is due, so that a step never waits for them.
+    A row holds the means since that level's last row, of the bank's version the last one; a column that had nothing to
+    report stays empty. Reports stay on the device until their row is due, so that a step never waits for them.
     """
 
     def __init__(self, path: Path, resumed: Checkpoint | None, progress: Progress | None) -> None:
@@ -231,7 +234,7 @@ def _means(reports: list[dict[str, float]]) -> dict[str, float]:
     for name in COLUMNS:
         values = [report[name] for report in reports if name in report]
         if values:
-            means[name] = sum(values) / len(values)
+            means[name] = int(values[-1]) if name in _COUNTED else sum(values) / len(values)
     return means
 
 

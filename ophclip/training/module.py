@@ -99,7 +99,9 @@ class TrainingModule(LightningModule):
         result = self.clip_step(batch) if isinstance(batch, ClipBatch) else self.video_step(_as_videos(batch))
         if not bool(torch.isfinite(result.loss)):
             raise NonFiniteLossError(self.current, batch, result)
-        return {"loss": result.loss, "reports": {"loss": result.loss.detach(), **result.reports}}
+        truncated = torch.tensor(batch.tokens.truncated / len(batch))
+        reports = {"loss": result.loss.detach(), **result.reports, "truncated_share": truncated}
+        return {"loss": result.loss, "reports": reports}
 
     def clip_step(self, batch: ClipBatch) -> StepResult:
         """The contrast of clips and narrations, mean over the views, plus the agreement of two views."""
@@ -111,7 +113,7 @@ class TrainingModule(LightningModule):
         ignored_b = batch.video_index_b if self.config.loss.mask_same_video else None
         with full_precision(self.device):
             contrasts = [
-                self.contrast(view, text_bd, batch, ignored_group_b=ignored_b, counterparts=counterparts)
+                self.contrast(view, text_bd, batch.texts, ignored_group_b=ignored_b, counterparts=counterparts)
                 for view in views
             ]
             loss = torch.stack(contrasts).mean()
@@ -126,14 +128,14 @@ class TrainingModule(LightningModule):
 
     def video_step(self, batch: VideoBatch) -> StepResult:
         """The contrast of whole videos and titles, plus what the silent videos add in the configured mode."""
-        if self.silent.refresh_is_due(self.current):
-            self.silent.refresh(self.model, self.current)
+        bank = self.silent.keep_fresh(self.model, self.current)
         (visual_bd,) = self.encoder.views(batch, ("narrated videos",), self.current)
         title_bd = self.encoder.texts(batch.tokens)
         with full_precision(self.device):
-            contrastive = self.contrast(visual_bd, title_bd, batch)
+            contrastive = self.contrast(visual_bd, title_bd, batch.texts)
         added = self.silent_loss(Narrated(batch, visual_bd, title_bd, self.current))
         reports = {**added.reports, "contrastive": contrastive.detach()}
+        reports |= {name: torch.tensor(value) for name, value in bank.items()}
         loss = contrastive if added.loss is None else contrastive + self.config.retrieval.weight * added.loss
         return StepResult(loss, reports)
 
