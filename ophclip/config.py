@@ -267,6 +267,12 @@ class TrainerConfig:
     (into the run folder). The last two want their package installed."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
+    devices: int = 1
+    """Devices of this machine that train together, each with a process of its own and its share of every batch; 0 takes
+    all GPUs. Under torchrun or srun as many as these start."""
+    nodes: int = 1
+    """Machines that train together, with as many devices each; they are started with torchrun or srun, and corpus and
+    run folder lie on a disk that all of them see."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
 
@@ -275,6 +281,8 @@ class TrainerConfig:
             raise ValueError("trainer.micro_batch: must not be negative; 0 holds the whole batch")
         if self.steps < 1 or self.checkpoint_every < 1 or self.log_every < 1:
             raise ValueError("trainer: steps, checkpoint_every and log_every must be at least 1")
+        if self.devices < 0 or self.nodes < 1:
+            raise ValueError("trainer: devices must not be negative (0 takes all GPUs), nodes must be at least 1")
         if self.device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"trainer.device: expected auto, cpu or cuda, found {self.device}")
 

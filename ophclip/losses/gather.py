@@ -9,7 +9,7 @@ the memory. One process alone: everything here returns what it got.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,10 +44,34 @@ def gather_constant(values_n: Tensor) -> Tensor:
     return torch.cat(_parts(values_n.detach()))
 
 
-def mean_of_all(values: Sequence[float], device: torch.device) -> Tensor | None:
+def mean_of_all(values_n: Tensor) -> Tensor | None:
     """Mean of the numbers that the ranks bring, each any number of them; None where there are none."""
-    gathered = gather_constant(torch.tensor(values, dtype=torch.float64, device=device))
-    return gathered.mean().float() if len(gathered) else None
+    gathered = gather_constant(values_n.float())
+    return gathered.mean() if len(gathered) else None
+
+
+def mean_by_name(scalars: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Means over ranks of scalars that every rank brings under the same names, without gradient."""
+    if world_size() == 1:
+        return dict(scalars)
+    means_n = torch.stack([value.detach().to(device, torch.float32) for value in scalars.values()])
+    dist.all_reduce(means_n)
+    return dict(zip(scalars, means_n / world_size(), strict=True))
+
+
+def gather_words(words: Sequence[str]) -> list[str]:
+    """Words of all ranks in rank order."""
+    if world_size() == 1:
+        return list(words)
+    of_each: list[list[str]] = [[] for _ in range(world_size())]
+    dist.all_gather_object(of_each, list(words))
+    return [word for of_one in of_each for word in of_one]
+
+
+def wait_for_all() -> None:
+    """Return once every rank has come here."""
+    if world_size() > 1:
+        dist.barrier()
 
 
 def row_numbers(rows: int, device: torch.device) -> Tensor:

@@ -1,12 +1,12 @@
 """Silent videos in training: the bank that is searched by title, what is drawn from it, and how it is kept fresh.
 
 Legend of shapes: b narrated videos of this rank, a of all ranks, u distinct silent videos drawn for those, n distinct
-silent videos retrieved for them, k neighbours, d width.
+silent videos retrieved for them, h hits of this rank, k neighbours, d width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,16 +171,16 @@ class SilentVideos:
         places = [self._place.get(chosen.get(row, ""), NEVER) for row in range(len(drawn_b))]
         place_a = gather_constant(torch.tensor(places, device=title_bd.device))
         distinct = list(dict.fromkeys(place for place in place_a.tolist() if place != NEVER))
-        similarity = mean_of_all([float(found.scores_qk[row, k]) for row, k in drew], title_bd.device)
+        scores = torch.tensor([float(found.scores_qk[row, k]) for row, k in drew], device=title_bd.device)
         pairs = [(narrated[row], video_id) for row, video_id in chosen.items()] if narrated else []
-        precision = mean_of_all(self._procedures.agreements(pairs), title_bd.device)
-        if similarity is None:
+        quality = self._found(scores, pairs)
+        if quality is None:
             return None
         return Drawn(
             loaded=self._load([self.bank.ids[place] for place in distinct], step),
             place_u=torch.tensor(distinct, device=title_bd.device),
             place_a=place_a,
-            found=Found(similarity=similarity, precision=precision),
+            found=quality,
         )
 
     def table(self, title_bd: Tensor, narrated: Sequence[str] = ()) -> Table | None:
@@ -201,17 +201,16 @@ class SilentVideos:
         standing = self.bank.vectors(standing_ids)
         scores_bn = titles @ keys_nd.T
         hits_bn = scores_bn >= options.min_score
-        similarity = mean_of_all(scores_bn[hits_bn].tolist(), titles.device)
         pairs = [(narrated[row], standing_ids[n]) for row, n in hits_bn.nonzero().tolist()] if narrated else []
-        precision = mean_of_all(self._procedures.agreements(pairs), titles.device)
-        if similarity is None:
+        quality = self._found(scores_bn[hits_bn], pairs)
+        if quality is None:
             return None
         return Table(
             title_nd=_on(titles, standing.title_md),
             visual_nd=_on(titles, standing.visual_md),
             scores_bn=scores_bn,
             hits_bn=hits_bn,
-            found=Found(similarity=similarity, precision=precision),
+            found=quality,
         )
 
     def pairs(self, count: int, step: int) -> Loaded | None:
@@ -226,6 +225,12 @@ class SilentVideos:
         """Put vectors that the step computed anyway, on all ranks together, into their rows."""
         title, visual = (vectors.detach().float().cpu().numpy() for vectors in (title_ud, visual_ud))
         self.bank.replace(ids, title, visual, step, self._config.retrieval.momentum)
+
+    def _found(self, scores_h: Tensor, pairs: Iterable[tuple[str, str]]) -> Found | None:
+        """How good the hits of all ranks are, by this rank's scores and (narrated, silent) ids; None without a hit."""
+        agreements = torch.tensor(self._procedures.agreements(pairs), dtype=torch.bool, device=scores_h.device)
+        similarity, precision = mean_of_all(scores_h), mean_of_all(agreements)
+        return None if similarity is None else Found(similarity=similarity, precision=precision)
 
     def _standing(self, ids: Sequence[str]) -> list[str]:
         """The videos that count as retrieved: these, or in the shuffled control others."""

@@ -224,14 +224,14 @@ def test_a_run_that_is_ended_time_and_again_goes_on_as_if_nothing_had_happened(
         assert runner.stdin is not None
         assert runner.stdout is not None
         for ending, stop_at in zip(endings, (3, 7, 11, 16, 21), strict=True):
-            runner.stdin.write(json.dumps(options) + "\n")
+            runner.stdin.write(json.dumps({"options": options, "ranks": 1}) + "\n")
             runner.stdin.flush()
-            process = int(runner.stdout.readline())
+            (process,) = json.loads(runner.stdout.readline())
             deadline = time.monotonic() + 120
             while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
                 time.sleep(0.02)
             os.killpg(process, ending)
-            status.append(int(runner.stdout.readline()))
+            status += json.loads(runner.stdout.readline())
     assert status == [143 if ending == signal.SIGTERM else -signal.SIGKILL for ending in endings]
     _same(whole, train(_config(corpus, tmp_path / "parts", steps)))
 
