@@ -26,9 +26,10 @@ from ophclip.objectives import BankRefresh, RetrievalMode
 from ophclip.training.bank_rows import RowEncoder
 from ophclip.training.chance import derived_seed, generator
 from ophclip.training.procedures import Procedures
-from retrieval_index.bank import NEVER, Key, KnowledgeBank
+from retrieval_index.bank import NEVER, KnowledgeBank
 from retrieval_index.config import VectorConfig
 from retrieval_index.freshness import Agreement
+from retrieval_index.retrieved import Key
 
 NEIGHBOURS = 10
 """Of a row, by which stale rows are compared with fresh ones."""
