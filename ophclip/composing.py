@@ -84,6 +84,8 @@ def typed(composed: object, schema: type[T]) -> T:
 
 def _one_line(error: Exception, name: str) -> str:
     """Hydra says what is wrong over several lines, the option among them; the cause says it best."""
+    if "HydraConfig was not set" in str(error):
+        return f"{name}: this is a sweep over many runs; start it with `python -m ophclip.train` and the same options"
     words = [line.strip() for line in str(error).splitlines() if line.strip()]
     words += [line.strip() for line in str(error.__cause__ or "").splitlines()[:1]]
     noise = ("full_key:", "object_type=", "reference_type=", "See https:", "To append", "Config search", "provider=")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from ingest.options import Option
+from ophclip.monitoring import ValidationConfig
 from ophclip.objectives import LossConfig, RetrievalConfig, SelfSupervision
 
 
@@ -97,6 +98,8 @@ class DataConfig:
     max_clips_per_video: int = 4
     """Most clips of one video in a batch: clips of one video are near-duplicates of each other."""
     levels: LevelsConfig = field(default_factory=LevelsConfig)
+    silent_share: float = 1.0
+    """Share of the silent videos that training may use, the same ones always; for measuring what more of them bring."""
     workers: int = 2
     """Loader processes; the batches do not depend on it."""
 
@@ -106,6 +109,8 @@ class DataConfig:
                 raise ValueError(f"data.{name}: must be at least 1")
         if self.workers < 0:
             raise ValueError("data.workers: must not be negative; 0 loads in the training process")
+        if not 0 <= self.silent_share <= 1:
+            raise ValueError("data.silent_share: must lie in 0 (none) to 1 (all)")
         if self.cache_gb <= 0:
             raise ValueError("data.cache_gb: must be positive")
 
@@ -285,28 +290,6 @@ class TrainerConfig:
             raise ValueError("trainer: devices must not be negative (0 takes all GPUs), nodes must be at least 1")
         if self.device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"trainer.device: expected auto, cpu or cuda, found {self.device}")
-
-
-@dataclass(kw_only=True, slots=True)
-class ValidationConfig:
-    """Zero-shot recognition on held-out videos while training goes on; nothing is chosen by it."""
-
-    dataset: str = ""
-    """`cataract101`, `ophnet`, `phase-table` or `presence-table`, as for `ophclip zeroshot`; empty: none."""
-    root: str = ""
-    """Folder of the dataset, or the table."""
-    split: str = ""
-    """The part of a phase dataset to take, such as `val`; empty takes all of it."""
-    prompts: str = ""
-    """Prompts file or shipped set; empty takes the dataset's own."""
-    every: int = 1000
-    """Steps between validations; the last step is always validated."""
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError("validation.every: must be at least 1")
-        if bool(self.dataset) != bool(self.root):
-            raise ValueError("validation: dataset and root belong together; give both or neither")
 
 
 @dataclass(kw_only=True, slots=True)

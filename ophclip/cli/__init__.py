@@ -90,6 +90,9 @@ def simulate(
     held_out: Annotated[int, typer.Option(help="Held-out videos, with truth in the layouts of public datasets.")] = 2,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     site: Annotated[SiteName, typer.Option(help="Hospitals whose light, zoom and instruments differ.")] = SiteName.A,
+    vague_titles: Annotated[float, typer.Option(help="Share of silent videos whose title says little.")] = 0.3,
+    height_px: Annotated[int, typer.Option(help="Picture height; 0 takes the site's own.")] = 0,
+    max_fps: Annotated[float, typer.Option(help="Highest frame rate.")] = 25.0,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Make surgical videos with exact truth: pictures, spoken narration, titles and labels from one symbolic world."""
@@ -104,6 +107,9 @@ def simulate(
         held_out=held_out,
         seed=seed,
         site=Site(site.value),
+        vague_titles=vague_titles,
+        height_px=height_px,
+        max_fps=max_fps,
         workers=workers,
     )
     with shown("simulate") as progress:
@@ -237,6 +243,17 @@ def bundle(
     from ophclip.training.export import export_bundle
 
     typer.echo(export_bundle(run, out))
+
+
+@app.command()
+def ablation(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sweep, or of several.")],
+    reference: Annotated[str, typer.Option(help="Variant that the others are compared with.")] = "video",
+) -> None:
+    """Put the runs of `python -m ophclip.train +exp=ablation` side by side: table, plot, all figures."""
+    from ophclip.ablation.summary import summarise
+
+    typer.echo(summarise(folder, reference))
 
 
 def _quoted(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,13 +21,21 @@ class Videos:
     silent: tuple[str, ...]
 
 
-def titled_videos(reader: ShardReader) -> Videos:
-    """The videos that have a title, narrated and silent apart."""
+def titled_videos(reader: ShardReader, silent_share: float = 1.0) -> Videos:
+    """The videos that have a title, narrated and silent apart; of the silent ones a share.
+
+    Which those are depends on their ids alone, and a smaller share is part of every larger one.
+    """
     titled = sorted((entry.video_id, entry.narrated) for entry in reader.entries(Level.VIDEO) if entry.has_text)
+    silent = sorted((video_id for video_id, narrated in titled if not narrated), key=_place)
     return Videos(
         narrated=tuple(video_id for video_id, narrated in titled if narrated),
-        silent=tuple(video_id for video_id, narrated in titled if not narrated),
+        silent=tuple(sorted(silent[: round(silent_share * len(silent))])),
     )
+
+
+def _place(video_id: str) -> bytes:
+    return hashlib.blake2b(video_id.encode()).digest()
 
 
 def look_at_first_samples(reader: ShardReader, side_px: int) -> None:

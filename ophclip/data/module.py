@@ -48,7 +48,7 @@ class CorpusDataModule(LightningDataModule):
         self.tokenizer: Tokenizer = build_tokenizer(model.text)
         self.side_px = stored_side_px(model.visual.image_size_px)
         self.video_numbers = number_videos(self.reader)
-        self.videos = titled_videos(self.reader)
+        self.videos = titled_videos(self.reader, data.silent_share)
         self.frames = {Level.CLIP: data.clip_frames, Level.VIDEO: data.video_frames}
         self.start_step = start_step
         pools = build_pools(self.reader, data, self.videos.narrated, self.video_numbers)

@@ -83,7 +83,7 @@ def _train(
     callbacks: list[Callback] = [Restoring(resumed)]
     recorder = Recorder(folder.metrics, resumed, progress) if ranks.is_first else None
     if recorder is not None:
-        validation = build_validation(config.validation, config.model, recorder)
+        validation = build_validation(config.validation, config.data, config.model, recorder)
         callbacks += [recorder, *([validation] if validation else [])]
         callbacks += [Checkpointing(folder.checkpoints, recorder)]
     trainer = _trainer(config, corpus.start_step, [*callbacks, Ending()], ranks)

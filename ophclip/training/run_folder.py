@@ -30,11 +30,7 @@ MAY_CHANGE = frozenset(
         "trainer.log_every",
         "trainer.checkpoint_every",
         "trainer.loggers",
-        "validation.dataset",
-        "validation.root",
-        "validation.split",
-        "validation.prompts",
-        "validation.every",
+        "validation",
     }
 )
 """Options that say where and how a run is done, not what is trained: a run may be continued with other ones."""
@@ -105,7 +101,9 @@ class RunFolder:
     def _refuse_changes(self, begun: Mapping[str, Any], config: TrainConfig, fingerprint: str) -> None:
         remedy = f"give another out=FOLDER, or delete {self.out} to begin anew"
         before, now = dict(_flat(begun["config"])), dict(_flat(plain(config)))
-        for option in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+        for option in sorted(before.keys() | now.keys()):
+            if option in MAY_CHANGE or option.partition(".")[0] in MAY_CHANGE:
+                continue
             if before.get(option) != now.get(option):
                 words = f"{now.get(option)} given, but the run in {self.out} was begun with {before.get(option)}"
                 raise ValueError(f"{option}: {words}; {remedy}")

@@ -1,16 +1,23 @@
-"""Zero-shot recognition while training goes on: the figures of `ophclip zeroshot` every so many steps."""
+"""Recognition and retrieval on held-out videos while training goes on, by the protocols of the evaluation."""
 
 # ruff: noqa: ARG002 -- Lightning names the arguments of its hooks
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from ophclip.config import ModelConfig, ValidationConfig, ZeroShotConfig
+from ingest.records import Level
+from ingest.shards import ShardReader
+from ophclip.config import DataConfig, ModelConfig, ZeroShotConfig
+from ophclip.data.files import open_corpus
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.evaluation.crossmodal import evaluate_pairs
+from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import PhaseDataset, PresenceDataset
 from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
@@ -18,45 +25,86 @@ from ophclip.evaluation.similarity import open_store
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.models.bundle import Loaded
 from ophclip.models.preprocess import build_preprocess
+from ophclip.monitoring import HeldOut, ValidationConfig, ValidationSet
 from ophclip.training.callbacks import Recorder
 from ophclip.training.module import TrainingModule
 
-LEVEL = "validation"
 _QUICK = ZeroShotConfig(bootstrap_samples=1, chance_samples=1)
+_LEVELS = {HeldOut.TITLES: Level.VIDEO, HeldOut.NARRATIONS: Level.CLIP}
 
 
-def build_validation(config: ValidationConfig, model: ModelConfig, recorder: Recorder) -> Validation | None:
-    """The callback that `config` asks for, None if it names no dataset. Reads labels and prompts, so that a mistake
-    in them is told before the first step.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recognition:
+    """Labelled videos and what is said about their classes."""
+
+    dataset: PhaseDataset | PresenceDataset
+    prompts: PromptSet
+
+    def figures(self, store: EmbeddingStore) -> dict[str, float]:
+        if isinstance(self.dataset, PresenceDataset):
+            presence = evaluate_presence(store, self.dataset, self.prompts, _QUICK)
+            return {"mean_average_precision": presence.mean_average_precision.mean}
+        phases = evaluate_phases(store, self.dataset, self.prompts, _QUICK)
+        return {"accuracy": phases.summary["accuracy"].mean, "f1": phases.summary["f1"].mean}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Retrieval:
+    """Texts of a held-out corpus that look for their pictures."""
+
+    reader: ShardReader
+    level: Level
+    frames: int
+
+    def figures(self, store: EmbeddingStore) -> dict[str, float]:
+        found = evaluate_pairs(store.loaded, self.reader, self.level, self.frames).text_to_visual
+        return {**{f"recall_at_{k}": share for k, share in found.at.items()}, "median_rank": found.median_rank}
+
+
+_Task: TypeAlias = _Recognition | _Retrieval
+
+
+def build_validation(
+    config: ValidationConfig, data: DataConfig, model: ModelConfig, recorder: Recorder
+) -> Validation | None:
+    """The callback that `config` asks for, None if it names no set. Reads labels and prompts, so that a mistake in them
+    is told before the first step.
 
     Raises:
-        ValueError: one line that names an unknown dataset, a missing file or a label without prompt.
+        ValueError: one line that names the set, and a missing file or a label without prompt.
     """
-    if not config.dataset:
-        return None
-    known = [kind.value for kind in DatasetKind]
-    if config.dataset not in known:
-        raise ValueError(f"validation.dataset: {config.dataset!r} given, expected one of {', '.join(known)}")
-    kind = DatasetKind(config.dataset)
-    dataset = read_dataset(kind, Path(config.root))
-    if isinstance(dataset, PhaseDataset) and config.split:
-        dataset = dataset.only(config.split)
-    return Validation(dataset, prompts_for(kind, config.prompts), config.every, model, recorder)
+    tasks = {one.name: _task(one, data) for one in config.sets}
+    return Validation(tasks, config.every, model, recorder) if tasks else None
+
+
+def _task(one: ValidationSet, data: DataConfig) -> _Task:
+    try:
+        return _recognition(one) if one.dataset not in _LEVELS else _retrieval(one, data)
+    except ValueError as error:
+        raise ValueError(f"validation.sets: {one.name}: {error}") from error
+
+
+def _retrieval(one: ValidationSet, data: DataConfig) -> _Retrieval:
+    level = _LEVELS[one.dataset]
+    reader = open_corpus(DataConfig(root=one.root, cache=data.cache, cache_gb=data.cache_gb))
+    frames = data.video_frames if level is Level.VIDEO else data.clip_frames
+    return _Retrieval(reader=reader, level=level, frames=frames)
+
+
+def _recognition(one: ValidationSet) -> _Recognition:
+    kind = DatasetKind(one.dataset.value)
+    dataset = read_dataset(kind, Path(one.root), tuple(Path(folder) for folder in one.videos))
+    if isinstance(dataset, PhaseDataset) and one.split:
+        dataset = dataset.only(one.split)
+    prompts = prompts_for(kind, one.prompts).for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
+    return _Recognition(dataset=dataset, prompts=prompts)
 
 
 class Validation(Callback):
     """Scores the weights that would be exported, every `every` steps and after the last one."""
 
-    def __init__(
-        self,
-        dataset: PhaseDataset | PresenceDataset,
-        prompts: PromptSet,
-        every: int,
-        model: ModelConfig,
-        recorder: Recorder,
-    ) -> None:
-        self._dataset = dataset
-        self._prompts = prompts.for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
+    def __init__(self, tasks: Mapping[str, _Task], every: int, model: ModelConfig, recorder: Recorder) -> None:
+        self._tasks = tasks
         self._every = every
         self._model = model
         self._recorder = recorder
@@ -67,25 +115,22 @@ class Validation(Callback):
         """Score when it is time."""
         assert isinstance(pl_module, TrainingModule)
         done = pl_module.current + 1
-        if done % self._every == 0 or done == pl_module.config.trainer.steps:
-            self._recorder.write_row(trainer, {"step": done, "level": LEVEL, **self._figures(pl_module)})
-            self._recorder.clock_on()
+        if done % self._every and done != pl_module.config.trainer.steps:
+            return
+        store = open_store(self._loaded(pl_module), _QUICK)
+        training = pl_module.exported.training
+        try:
+            for name, task in self._tasks.items():
+                self._recorder.write_row(trainer, {"step": done, "level": name, **task.figures(store)})
+        finally:
+            pl_module.exported.train(training)
+        self._recorder.clock_on()
 
-    def _figures(self, module: TrainingModule) -> dict[str, float]:
-        model, training = module.exported, module.exported.training
-        loaded = Loaded(
-            model=model.eval(),
+    def _loaded(self, module: TrainingModule) -> Loaded:
+        return Loaded(
+            model=module.exported.eval(),
             preprocess=build_preprocess(self._model.visual),
             tokenizer=build_tokenizer(self._model.text),
             config=self._model,
             weights_sha256="",
         )
-        try:
-            store = open_store(loaded, _QUICK)
-            if isinstance(self._dataset, PresenceDataset):
-                presence = evaluate_presence(store, self._dataset, self._prompts, _QUICK)
-                return {"mean_average_precision": presence.mean_average_precision.mean}
-            phases = evaluate_phases(store, self._dataset, self._prompts, _QUICK)
-            return {"accuracy": phases.summary["accuracy"].mean, "f1": phases.summary["f1"].mean}
-        finally:
-            model.train(training)

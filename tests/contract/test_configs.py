@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from ophclip.composing import compose
 from ophclip.config import (
@@ -18,10 +19,13 @@ from ophclip.config import (
     TrainConfig,
     ZeroShotConfig,
 )
+from ophclip.monitoring import HeldOut
 from ophclip.objectives import RetrievalMode
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
+SWEEPS = {"ablation"}
+VARIANTS = sorted(path.stem for path in (CONF / "variant").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GIVEN = ["data.root=corpus", "model.text.name=folder"]
 
@@ -31,12 +35,30 @@ def test_experiments_and_models_are_there() -> None:
     assert {"tiny", "demo", "rn50_bioclinicalbert", "vit_b_16", "vit_l_14", "siglip", "surgvlp"} <= set(MODELS)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", sorted({*EXPERIMENTS} - SWEEPS))
 def test_every_experiment_composes_and_is_a_short_difference(name: str) -> None:
     config = compose("train", [f"+exp={name}", *GIVEN], TrainConfig)
     assert config.data.root == "corpus"
     text = (CONF / "exp" / f"{name}.yaml").read_text()
     assert len([line for line in text.splitlines() if line.strip() and not line.startswith("#")]) < 30
+
+
+def test_a_sweep_names_variants_that_are_there_and_says_how_it_is_started() -> None:
+    sweep = OmegaConf.load(CONF / "exp" / "ablation.yaml").hydra.sweeper.params
+    assert sorted(sweep.variant.split(",")) == VARIANTS
+    assert len(sweep.seed.split(",")) >= 5
+    with pytest.raises(ValueError, match=r"^train: this is a sweep .* `python -m ophclip.train`"):
+        compose("train", ["+exp=ablation", *GIVEN], TrainConfig)
+
+
+def test_variants_compose_and_differ_from_each_other() -> None:
+    made = [str(compose("train", ["+exp=demo", f"+variant={name}", *GIVEN], TrainConfig)) for name in VARIANTS]
+    assert len(set(made)) == len(VARIANTS) >= 15
+
+
+def test_the_validation_of_the_simulated_world_composes() -> None:
+    sets = compose("train", ["+validation=simulated", *GIVEN], TrainConfig).validation.sets
+    assert {one.dataset for one in sets} >= {HeldOut.CATARACT101, HeldOut.PRESENCE_TABLE, HeldOut.TITLES}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -333,19 +333,19 @@ def test_validation_is_beside_the_training_and_changes_nothing_of_it(corpus: Pat
     (tmp_path / "prompts.txt").write_text("black surgery\nwhite surgery\n")
     options = ("trainer.steps=5", "retrieval.mode=none", "optim.ema_decay=0.5")
     plain = train(_config(corpus, tmp_path / "plain", *options))
-    asked = [
-        "validation.dataset=phase-table",
-        f"validation.root={tmp_path / 'labels.csv'}",
-        f"validation.prompts={tmp_path / 'prompts.txt'}",
-        "validation.every=2",
-    ]
+    dark = f"{{name: dark, dataset: phase-table, root: {tmp_path / 'labels.csv'}, prompts: {tmp_path / 'prompts.txt'}}}"
+    asked = [f"validation.sets=[{dark}, {{name: told, dataset: titles, root: {corpus}}}]", "validation.every=2"]
     watched = train(_config(corpus, tmp_path / "watched", *options, *asked))
     rows = _rows(watched)
-    scored = [row for row in rows if row["level"] == "validation"]
+    scored = [row for row in rows if row["level"] == "dark"]
     assert [row["step"] for row in scored] == ["2", "4", "5"]
     assert all(0 <= float(row["f1"]) <= 1 and 0 <= float(row["accuracy"]) <= 1 for row in scored)
-    assert [row for row in rows if row["level"] != "validation"] == _rows(plain)
+    told = [row for row in rows if row["level"] == "told"]
+    assert [row["step"] for row in told] == ["2", "4", "5"]
+    assert all(0 <= float(row["recall_at_1"]) <= float(row["recall_at_5"]) <= 1 for row in told)
+    assert [row for row in rows if row["level"] in {"clip", "video"}] == _rows(plain)
     for (name, left), (_, right) in zip(_weights(plain).items(), _weights(watched).items(), strict=True):
         assert torch.equal(left, right), name
-    with pytest.raises(ValueError, match=r"^validation.dataset: 'cholec' given, expected one of cataract101, "):
-        train(_config(corpus, tmp_path / "c", *options, "validation.dataset=cholec", "validation.root=x"))
+    missing = asked[0].replace("labels.csv", "lost.csv")
+    with pytest.raises(ValueError, match=r"^validation.sets: dark: .*lost.csv"):
+        train(_config(corpus, tmp_path / "c", *options, missing))
