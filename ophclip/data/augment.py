@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ophclip.config import AugmentConfig, VisualConfig
+from ophclip.config import AugmentConfig
 from ophclip.data.sampler import Part
+from ophclip.model_options import VisualConfig
 
 _LUMA = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))

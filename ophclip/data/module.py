@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ingest.records import Level
 from ingest.shards import ShardReader
-from ophclip.config import DataConfig, LevelsConfig, ModelConfig
+from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch, VideoBatch
 from ophclip.data.corpus import look_at_first_samples, titled_videos
 from ophclip.data.dataset import ShardDataset, number_videos
@@ -25,6 +25,7 @@ from ophclip.data.pictures import stored_side_px
 from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool, Share
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
 from ophclip.data.videos import load_videos
+from ophclip.model_options import ModelConfig
 
 log = logging.getLogger(__name__)
 _REMEDY = "add narrated, titled videos to the source folder and run `ophclip ingest` again"

@@ -23,10 +23,10 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from ophclip.config import ModelConfig, TowerKind
 from ophclip.data.files import text_folder
 from ophclip.data.hub import fetch, is_elsewhere
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
+from ophclip.model_options import ModelConfig, TowerKind
 from ophclip.models.card import card_text
 from ophclip.models.description import (
     CARD_NAME,

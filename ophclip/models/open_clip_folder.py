@@ -17,8 +17,8 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_s
 from torch import Tensor
 
 from ingest.shards import sha256_of
-from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.data.hub import is_elsewhere
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.architectures import OWN, architecture
 from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
 from ophclip.models.dual_encoder import SIGMOID_BIAS

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ingest.weights import resolve_weights
-from ophclip.config import TowerKind, VisualConfig
+from ophclip.model_options import TowerKind, VisualConfig
 from ophclip.models.towers import build_visual_tower
 from ophclip.models.weights import efficientnet_lite_to_timm, read_tensors
 

@@ -16,9 +16,10 @@ from small_corpus import sample, write_corpus
 
 from ingest.records import Level, Sample
 from ingest.shards import ShardReader, ShardWriter, pack_jpegs, sample_to_members
-from ophclip.config import DataConfig, LevelsConfig, ModelConfig, TextConfig, VisualConfig
+from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch
 from ophclip.data.module import CorpusDataModule
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 
 MODEL = ModelConfig(
     name="tiny",

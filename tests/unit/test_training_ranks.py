@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_corpus import write_corpus
 
-from ophclip.config import AugmentConfig, DataConfig, ModelConfig, TextConfig, TrainerConfig, VisualConfig
+from ophclip.config import AugmentConfig, DataConfig, TrainerConfig
 from ophclip.data.augment import Augment
 from ophclip.data.batch import VideoBatch
 from ophclip.data.module import CorpusDataModule
 from ophclip.data.sampler import Share
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.losses.retrieval import draw_retrieved
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 from ophclip.training.chance import generator
 from ophclip.training.minimal_pairs import MinimalPairs
 from ophclip.training.ranks import Ranks, launched_ranks, wanted_ranks
