@@ -131,8 +131,15 @@ def _notes(folder: Path, rank: int) -> Mapping[str, Any]:
         ),
         ("retrieval.mode=fuse", "retrieval.key=mean", "optim.ema_decay=0.5", "trainer.micro_batch=2"),
         ("retrieval.mode=bank", "loss.self_supervision=none", "retrieval.min_score=0.9"),
+        ("data.silent_share=0.2", "retrieval.top_k=1"),
     ],
-    ids=["live, rolling, minimal pairs", "both, shadow, SigLIP, SimCLR", "fuse, average, parts", "bank"],
+    ids=[
+        "live, rolling, minimal pairs",
+        "both, shadow, SigLIP, SimCLR",
+        "fuse, average, parts",
+        "bank",
+        "one silent video for both",
+    ],
 )
 def test_two_ranks_train_as_one(runner: Runner, corpus: Path, tmp_path: Path, chosen: tuple[str, ...]) -> None:
     steps = ("trainer.steps=9", *chosen)
@@ -140,7 +147,8 @@ def test_two_ranks_train_as_one(runner: Runner, corpus: Path, tmp_path: Path, ch
         (tmp_path / f"notes{ranks}").mkdir()
         options = _options(corpus, tmp_path / str(ranks), *steps)
         assert runner(options, ranks, tmp_path / f"notes{ranks}") == [0] * ranks, runner.said
-    _alike(tmp_path / "1", tmp_path / "2")
+    # Frozen rows stand in the loss itself, as they were rounded.
+    _alike(tmp_path / "1", tmp_path / "2", within=1e-4 if "retrieval.mode=bank" in chosen else 1e-5)
     whole, first, second = _notes(tmp_path / "notes1", 0), *(_notes(tmp_path / "notes2", rank) for rank in (0, 1))
     assert [(*one, *other) for one, other in zip(first["keys"], second["keys"], strict=True)] == whole["keys"]
     for name, values in first["bank"].items():
