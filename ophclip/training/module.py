@@ -170,6 +170,7 @@ class TrainingModule(LightningModule):
         self.model.clamp_logit_scale_()
         if self._average is not None:
             self._average.update_parameters(self.model)
+            _copy_constants(self.exported, self.model)
 
     def _minimal_pair_accuracy(
         self, visual_bd: Tensor, text_bd: Tensor, counterparts: Counterparts | None
@@ -193,6 +194,14 @@ def _as_videos(batch: Batch) -> VideoBatch:
     if not isinstance(batch, VideoBatch):
         raise TypeError(f"expected a ClipBatch or a VideoBatch, found {type(batch).__name__}")
     return batch
+
+
+def _copy_constants(averaged: nn.Module, model: nn.Module) -> None:
+    """Buffers that no checkpoint holds are constants. Masks of attention hold -inf, of which there is no average."""
+    kept = averaged.state_dict().keys()
+    for (name, averaged_buffer), buffer in zip(averaged.named_buffers(), model.buffers(), strict=True):
+        if name not in kept:
+            averaged_buffer.copy_(buffer)
 
 
 def _average_of(model: DualEncoder, decay: float) -> AveragedModel:
