@@ -8,6 +8,25 @@ default:
 demo *args:
     ophclip demo {{ args }}
 
+# which part of the method earns its place, on a simulated world (hours on two cores): OUT/runs/ablation.md
+ablation out="outputs/ablation":
+    ophclip simulate {{ out }}/world --narrated 30 --silent 90 --held-out 0 --vague-titles 0 {{ _small_pictures }}
+    ophclip simulate {{ out }}/vague_world --narrated 30 --silent 90 --held-out 0 --vague-titles 0.8 {{ _small_pictures }}
+    ophclip simulate {{ out }}/site_a --narrated 20 --silent 0 --held-out 20 --seed 1 {{ _small_pictures }}
+    ophclip simulate {{ out }}/site_b --narrated 20 --silent 0 --held-out 20 --seed 2 --site B {{ _small_pictures }}
+    ophclip ingest {{ out }}/world/videos --out {{ out }}/corpus {{ _small_shards }}
+    ophclip ingest {{ out }}/vague_world/videos --out {{ out }}/vague_corpus {{ _small_shards }}
+    ophclip ingest {{ out }}/site_a/videos --out {{ out }}/site_a_corpus {{ _small_shards }}
+    ophclip ingest {{ out }}/site_b/videos --out {{ out }}/site_b_corpus {{ _small_shards }}
+    python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/corpus \
+        hydra.sweep.dir={{ out }}/runs/informative
+    python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/vague_corpus \
+        hydra.sweep.dir={{ out }}/runs/vague variant=video,silent_pairs,live,live_ungated,both
+    ophclip ablation {{ out }}/runs
+
+_small_pictures := "--height-px 128 --max-fps 10"
+_small_shards := "overlays.enabled=false shards.short_side_px=96 shards.video_frames=32"
+
 # style, types, import directions, then the quick tests
 test *args: check
     OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile {{ args }}

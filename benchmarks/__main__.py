@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-BENCHMARKS = ("loader", "ingest", "asr")
+BENCHMARKS = ("loader", "ingest", "asr", "loss_memory", "training_step", "retrieval")
 
 
 def main() -> None:

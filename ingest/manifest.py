@@ -115,6 +115,7 @@ class Outcome:
 
 _COLUMNS = tuple(field.name for field in fields(VideoRow))
 _SPAN = "start_seconds REAL, end_seconds REAL"
+_COMPARED = "CREATE TABLE IF NOT EXISTS compared (checksum TEXT);"
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS videos ({", ".join(_COLUMNS)}, PRIMARY KEY (video_id), UNIQUE (source_relative));
 CREATE TABLE IF NOT EXISTS clips (video_id TEXT, number INTEGER, {_SPAN}, narration TEXT, alternatives TEXT,
@@ -130,6 +131,7 @@ CREATE TABLE IF NOT EXISTS evidence (video_id TEXT, number INTEGER, attribute TE
 CREATE TABLE IF NOT EXISTS transcripts (video_id TEXT, number INTEGER, transcript TEXT, PRIMARY KEY (video_id, number));
 CREATE TABLE IF NOT EXISTS fingerprints (video_id TEXT PRIMARY KEY, fingerprint BLOB);
 CREATE TABLE IF NOT EXISTS evaluation_videos (path TEXT PRIMARY KEY, stamp TEXT, fingerprint BLOB);
+{_COMPARED}
 """
 _OUTCOME_TABLES = ("clips", "chapters", "rejections", "corrections", "evidence", "transcripts", "fingerprints")
 
@@ -158,6 +160,7 @@ class Manifest:
         self._connection.execute("PRAGMA synchronous=FULL")
         if version == 0:
             self._connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        self._connection.execute(_COMPARED)  # manifests of this version were made without it
 
     def __enter__(self) -> Manifest:
         return self
@@ -224,6 +227,15 @@ class Manifest:
     def put_evaluation_video(self, path: str, stamp: str, fingerprint: bytes) -> None:
         """Remember an evaluation video."""
         self._transaction([("INSERT OR REPLACE INTO evaluation_videos VALUES (?,?,?)", (path, stamp, fingerprint))])
+
+    def compared(self) -> str:
+        """Checksum of what was compared with what last; empty if nothing was."""
+        return next((row[0] for row in self._rows("SELECT checksum FROM compared")), "")
+
+    def put_compared(self, rows: Iterable[VideoRow], checksum: str) -> None:
+        """Write what a comparison changed, and remember what was compared; all or none."""
+        remember = [("DELETE FROM compared", ()), ("INSERT INTO compared VALUES (?)", (checksum,))]
+        self._transaction([*(_put_video(row) for row in rows), *remember])
 
     def table(self, name: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Column names and all rows of one table, in the order of its key."""

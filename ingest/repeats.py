@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media import scan
 from ingest.pictures import duplicates
-from ingest.pictures.duplicates import Match, near_duplicates
+from ingest.pictures.agreement import Match
+from ingest.pictures.duplicates import near_duplicates
 from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks, build_embedder, marking
 from ingest.pool import Crash, Note, Tell, run_pool
 from ingest.sources import SourceError, SourceFile, local_copy
@@ -50,7 +52,7 @@ class MarkStage:
         try:
             with local_copy(file, self._folder) as path:
                 fps, reader = _TIMES_DENSER * self._config.shards.fps, self._config.reader
-                scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader)
+                scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader, on_glance=marks.glance)
         except (SourceError, ValueError) as error:
             return Marked(fingerprint=b"", reason=str(error))
         return Marked(fingerprint=marks.finish().to_bytes())
@@ -104,24 +106,37 @@ def refuse_repeats(manifest: Manifest, evaluation: Mapping[str, bytes], config: 
     """Enter which videos repeat others or evaluation videos, and return those that do so no longer.
 
     Of repeats a narrated video is kept before a silent one, then the longer one, then the first by id: the answer
-    follows from the videos alone, not from the order in which they came.
+    follows from the videos alone, not from the order in which they came. Where nothing is new since the last time, nor
+    any option or evaluation video, nothing is compared.
     """
     marked = set(manifest.fingerprinted(MAGIC))
     rows = [row for row in manifest.videos() if row.video_id in marked and _in_question(row)]
+    if manifest.compared() == _checksum(rows, evaluation, config):
+        return []
     rows.sort(key=lambda row: (not row.narrated, -row.duration_seconds, row.video_id))
     reasons = _reasons(manifest, [row.video_id for row in rows], evaluation, config)
-    changed = [
-        replace(row, state=State.REJECTED, reason=reasons[row.video_id])
-        for row in rows
-        if row.video_id in reasons and row.reason != reasons[row.video_id]
+    refused = [
+        replace(row, state=State.REJECTED, reason=reasons[row.video_id]) for row in rows if row.video_id in reasons
     ]
     back = [
         replace(row, state=State.PENDING, reason="", batch=0)
         for row in rows
         if row.video_id not in reasons and row.state is State.REJECTED
     ]
-    manifest.put([*changed, *back])
+    after = {row.video_id: row for row in [*rows, *refused, *back]}
+    left = [row for row in after.values() if row.state is not State.PENDING]
+    manifest.put_compared([*refused, *back], _checksum(left, evaluation, config))
     return back
+
+
+def _checksum(rows: Sequence[VideoRow], evaluation: Mapping[str, bytes], config: IngestConfig) -> str:
+    """Of all that repeats follow from. Whatever is told of a video changes when its fingerprint does."""
+    digest = hashlib.sha256(repr((MAGIC, asdict(config.duplicates))).encode())
+    for row in sorted(rows, key=lambda row: row.video_id):
+        digest.update(repr(row).encode())
+    for path, data in sorted(evaluation.items()):
+        digest.update(path.encode() + hashlib.sha256(data).digest())
+    return digest.hexdigest()
 
 
 def _in_question(row: VideoRow) -> bool:

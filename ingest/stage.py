@@ -20,7 +20,7 @@ from ingest.pictures.fingerprint import Marks, build_embedder
 from ingest.pictures.masking import Masks, find_masks
 from ingest.pictures.overlays import TextReader
 from ingest.pictures.screen import Verdict, build_screener
-from ingest.pictures.spans import not_surgery
+from ingest.pictures.spans import not_surgery, shown
 from ingest.pool import HaltError, Tell
 from ingest.reading import read_video
 from ingest.records import Level, Probe, Sample, Transcript
@@ -116,9 +116,9 @@ class BatchStage:
             return Result(video_id=task.video_id, state=State.FAILED, notes=(f"cannot be read ({error.strerror})",))
         found = looked.scan
         strange = not_surgery(looked.verdicts, self._config.screen.min_surgery_share)
-        masks = None if strange else self._masks(spool, found)
-        if masks is not None and masks.remains:
-            strange = "quarantine: text remains readable in its pictures after painting over what was found"
+        masks = None if strange else self._masks(spool, looked)
+        if masks is not None and masks.refusal:
+            strange = f"quarantine: {masks.refusal}"
         if strange:
             return Result(
                 video_id=task.video_id,
@@ -152,6 +152,8 @@ class BatchStage:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
             if not verdicts or verdicts[-1].surgery:  # a title card that videos share makes them no repeats
                 marks.add(second, pixels_hwc)
+            else:
+                marks.leave_out(second)
 
         shards = self._config.shards
         found = scan(
@@ -161,13 +163,15 @@ class BatchStage:
             short_side_px=shards.short_side_px,
             reader=self._config.reader,
             limits=self._config.limits,
+            on_glance=marks.glance,
         )
         return _Looked(found, tuple(verdicts), marks.finish().to_bytes())
 
-    def _masks(self, spool: Spool, found: Scan) -> Masks | None:
+    def _masks(self, spool: Spool, looked: _Looked) -> Masks | None:
         if not self._config.overlays.enabled:
             return None
-        return find_masks(self._text_reader, spool, found.cuts, self._config.overlays)
+        places = shown(looked.verdicts, len(spool.seconds))
+        return find_masks(self._text_reader, spool, places, looked.scan.cuts, self._config.overlays)
 
     @cached_property
     def _text_reader(self) -> TextReader:

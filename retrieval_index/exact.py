@@ -25,7 +25,7 @@ _CPU = torch.device("cpu")
 _FEW_ROWS = 4096
 _BLOCK_ROWS = {"cpu": 4096, "cuda": 1 << 18}
 _SCORE_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
-_LEAST_QUERIES, _MOST_QUERIES = 8, 1024
+_LEAST_QUERIES, _MOST_QUERIES, _EVEN_QUERIES = 8, 1024, 32
 _TAKEN_NUMBERS = 4 << 20
 _FLOAT32, _BFLOAT16 = 2.0**-24, 2.0**-8
 
@@ -79,8 +79,7 @@ class RoundedSearcher:
             return search_rows(rows_nd, queries_qd, k, allowed_n)
         if self._rounded_nd is None:
             self._rounded_nd, self._whole_nd = self._copies(rows_nd)
-        # A product with one column goes a way that is several times slower than one with two.
-        asked = queries_qd if len(queries_qd) > 1 else np.repeat(queries_qd, 2, axis=0)
+        asked = _evened(queries_qd)
         rounded_nd, whole_nd = self._rounded_nd, self._whole_nd
 
         def search_block(queries_ud: NDArray[np.float32]) -> Top:
@@ -156,6 +155,14 @@ class RoundedSearcher:
         error_q = exact_qd.norm(dim=1) * (lost + summed * (longest + lost))
         error_q += (exact_qd - rounded_qd.float()).norm(dim=1) * (longest + lost) * (1 + summed)
         return FirstProducts(scores_sgq, count, error_q, _FLOAT32 if on_gpu else _BFLOAT16)
+
+
+def _evened(queries_qd: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The queries, the last one repeated: a product with one column, or with many that are no multiple of 32, goes a
+    way that is up to several times slower."""
+    count = len(queries_qd)
+    wanted = max(2, count if count <= 2 * _EVEN_QUERIES else -(-count // _EVEN_QUERIES) * _EVEN_QUERIES)
+    return queries_qd if wanted == count else np.pad(queries_qd, ((0, wanted - count), (0, 0)), mode="edge")
 
 
 def search_rows(
@@ -248,7 +255,7 @@ def _in_blocks(
 ) -> Top:
     """As many queries at a time as their scores of all rows leave room for."""
     room = _SCORE_BYTES[device.type] // (4 * max(rows, 1))
-    step = min(max(room, _LEAST_QUERIES), _MOST_QUERIES)
+    step = min(max(room - room % _EVEN_QUERIES, _LEAST_QUERIES), _MOST_QUERIES)
     parts = [search_block(queries_qd[first : first + step]) for first in range(0, len(queries_qd), step)]
     return Top(np.concatenate([part.scores_qk for part in parts]), np.concatenate([part.rows_qk for part in parts]))
 

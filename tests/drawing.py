@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = NDArray[np.uint8]
 
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf", "STIXGeneral.ttf")
+INKS = ((255, 255, 255), (255, 255, 60), (120, 255, 120))
 WIDTH, HEIGHT = 456, 256
 LINES = (
     "Phacoemulsification in small pupils",
@@ -156,23 +157,42 @@ def burn(
     pixels_hwc: Pixels, text: str, rng: np.random.Generator, *, size_share: float, contrast: str, name: str
 ) -> Burned:
     """Write `text` at a random place. `contrast`: `outlined`, `plain`, `boxed` or `faint`; size: share of height."""
+    height, width = pixels_hwc.shape[:2]
+    face = font(name, max(8, round(size_share * height)))
+    right, bottom = (round(edge) for edge in face.getbbox(text)[2:])
+    x = int(rng.integers(4, max(5, width - right - 4)))
+    y = int(rng.choice([4, height - bottom - 4, int(rng.integers(4, max(5, height - bottom - 4)))]))
+    ink = tuple(int(v) for v in rng.choice(INKS))
+    return write(pixels_hwc, text, (x, y), face=face, ink=ink, contrast=contrast)
+
+
+def write(
+    pixels_hwc: Pixels,
+    text: str,
+    corner: tuple[int, int],
+    *,
+    face: ImageFont.FreeTypeFont,
+    ink: tuple[int, ...] = (255, 255, 255),
+    contrast: str = "outlined",
+    opacity: float = 1.0,
+) -> Burned:
+    """Write `text` with the corner of its ink at x, y; both may lie outside the picture."""
     page = Image.fromarray(pixels_hwc).convert("RGBA")
-    face = font(name, max(8, round(size_share * page.height)))
     sheet = Image.new("RGBA", page.size)
     pen = ImageDraw.Draw(sheet)
     left, top, right, bottom = pen.textbbox((0, 0), text, font=face)
-    x = int(rng.integers(4, max(5, page.width - right - 4))) - left
-    y = int(rng.choice([4, page.height - bottom - 4, int(rng.integers(4, max(5, page.height - bottom - 4)))])) - top
-    ink = tuple(int(v) for v in rng.choice([[255, 255, 255], [255, 255, 60], [120, 255, 120]]))
+    x, y, width, height = *corner, round(right - left), round(bottom - top)
     if contrast == "boxed":
-        pen.rectangle((x + left - 3, y + top - 3, x + right + 3, y + bottom + 3), fill=(0, 0, 0, 255))
+        pen.rectangle((x - 3, y - 3, x + width + 3, y + height + 3), fill=(0, 0, 0, 255))
     pen.text(
-        (x, y),
+        (x - left, y - top),
         text,
         font=face,
         fill=(*ink, 130 if contrast == "faint" else 255),
         stroke_width=1 if contrast == "outlined" else 0,
         stroke_fill=(0, 0, 0, 255),
     )
+    if opacity < 1.0:
+        sheet.putalpha(sheet.getchannel("A").point(lambda alpha: round(alpha * opacity)))
     burned = np.asarray(Image.alpha_composite(page, sheet).convert("RGB"))
-    return Burned(pixels_hwc=burned, text=text, box=(x + left, y + top, right - left, bottom - top))
+    return Burned(pixels_hwc=burned, text=text, box=(x, y, width, height))

@@ -62,11 +62,13 @@ def scan(
     reader: Reader = Reader.PYAV,
     threads: int = 1,
     limits: LimitsConfig | None = None,
+    on_glance: FrameSink | None = None,
 ) -> Scan:
     """Decode a video once: sound as a whole, and of the pictures those nearest at or before each 1/`fps` second.
 
     `on_frame` gets each sampled picture once, in order: its presentation second and uint8 RGB [H, W, 3], all of one
-    size. Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
+    size; `on_glance` ten pictures a second, whatever the reader, as uint8 grey [64, 64] (`ingest.media.luma.glance`).
+    Raises ValueError in one line if the file cannot be read, asks for more than `limits` (default: those of
     LimitsConfig) or no picture of it decodes.
     """
     allowed = limits or LimitsConfig()
@@ -77,6 +79,8 @@ def scan(
         walk = Walk(container, video, audio, allowed)
         if reader is Reader.PYAV:
             walk.sample(fps, on_frame, short_side_px)
+        if on_glance is not None:
+            walk.glance(on_glance)
         walk.decode(threads)
         if walk.picture.last_seconds is None:
             raise ValueError(f"{path}: a video stream without a picture that decodes: replace or remove this file")

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.media.luma import luma_grid
+
 _ROWS, _COLUMNS = 24, 32
 _LOOK_SECONDS = 0.1
 """A picture is looked at when so much time has passed since the last one."""
@@ -31,9 +33,6 @@ _FLAT_LEVELS = 3.0
 """A grid that varies less than this has no arrangement."""
 _SETTLED_SECONDS = 0.4
 """So long after a sudden change the new picture must still be unlike the old one; cuts are no closer than this."""
-
-_PLAIN_FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12")
-"""Formats that almost all videos have, known without asking for their components."""
 
 Grid = NDArray[np.uint8]
 
@@ -54,7 +53,7 @@ class CutFinder:
     def push(self, second: float, frame: Any) -> None:
         """Take the next decoded picture. Pictures out of order are passed over."""
         if self._last is None:
-            self._last = (second, luma_grid(frame))
+            self._last = (second, _grid(frame))
             return
         seen, before = self._last
         newest = self._between[-1][0] if self._between else seen
@@ -62,7 +61,7 @@ class CutFinder:
             return
         self._between.append((second, frame))
         if second - seen >= _LOOK_SECONDS or len(self._between) == _MOST_HELD:
-            self._look(second, luma_grid(frame), before)
+            self._look(second, _grid(frame), before)
 
     def _look(self, second: float, grid: Grid, before: Grid) -> None:
         change = cv2.norm(grid, before, cv2.NORM_L1) / grid.size
@@ -77,14 +76,14 @@ class CutFinder:
         self._between.clear()
 
     def _first_unlike(self, before: Grid) -> float:
-        unlike = (second for second, frame in self._between[:-1] if not alike(luma_grid(frame), before))
+        unlike = (second for second, frame in self._between[:-1] if not alike(_grid(frame), before))
         return next(unlike, self._between[-1][0])
 
     def finish(self) -> tuple[float, ...]:
         """The cuts, in order."""
         if self._between and self._last is not None:
             second, frame = self._between[-1]
-            self._look(second, luma_grid(frame), self._last[1])
+            self._look(second, _grid(frame), self._last[1])
         if self._pending is not None and self._last is not None:
             self._settle(float("inf"), self._last[1])
         return tuple(self._cuts)
@@ -108,27 +107,5 @@ def alike(one: Grid, other: Grid) -> bool:
     return float((first * second).mean()) >= _LIKENESS * spreads[0] * spreads[1]
 
 
-def luma_grid(frame: Any) -> Grid:
-    """Brightness of a decoded picture at 24 x 32 points, uint8, read in place where its format allows."""
-    step = frame.height // _ROWS, frame.width // _COLUMNS
-    layout = frame.format
-    bits = 8 if layout.name in _PLAIN_FORMATS else _luma_bits(layout)
-    if not bits or not min(step):
-        small: Grid = frame.reformat(width=_COLUMNS, height=_ROWS, format="gray").to_ndarray()
-        return small
-    plane = frame.planes[0]
-    row_length = plane.line_size // (1 if bits == 8 else 2)
-    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
-    levels: NDArray[Any] = np.frombuffer(plane, dtype=kind).reshape(-1, row_length)
-    rows = slice(step[0] // 2, step[0] * _ROWS, step[0])
-    points: NDArray[Any] = levels[rows, step[1] // 2 : step[1] * _COLUMNS : step[1]]
-    reduced: NDArray[np.uint8] = points.copy() if bits == 8 else (points >> (bits - 8)).astype(np.uint8)
-    return reduced
-
-
-def _luma_bits(layout: Any) -> int:
-    """Bits of brightness in a format whose first plane is brightness alone, 0 for others."""
-    if not layout.is_planar or layout.is_rgb or layout.is_big_endian or layout.name.startswith("p0"):
-        return 0
-    bits = int(layout.components[0].bits)
-    return bits if 8 <= bits <= 16 else 0
+def _grid(frame: Any) -> Grid:
+    return luma_grid(frame, _ROWS, _COLUMNS)

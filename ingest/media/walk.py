@@ -23,12 +23,15 @@ from ingest.media.container import (
     pin_threads,
 )
 from ingest.media.geometry import Canvas, geometry_of, pixel_aspect
+from ingest.media.luma import glance
 from ingest.media.sampling import GridSampler, PictureClock, SoundTrack
 from ingest.media.scenes import CutFinder
 from ingest.records import Probe
 
 FrameSink = Callable[[float, NDArray[np.uint8]], None]
 
+_GLANCES_PER_SECOND = 10.0
+"""Half a tenth of a second is then the most by which the pictures of two copies stand apart."""
 _LONE_SOUND_SECONDS = 1.0
 """Sound that goes on for longer after the last picture is told of."""
 _LONG_GAP_SECONDS = 3.0
@@ -51,6 +54,7 @@ class Walk:
         self._lost_packets = self._faulty_pictures = 0
         self._cut_short = ""
         self.picture = PictureClock()
+        self._glances = PictureClock()
         self.cuts = CutFinder()
         self.sound = SoundTrack()
 
@@ -58,6 +62,13 @@ class Walk:
         """Hand on the pictures of a grid of seconds while decoding."""
         canvas = Canvas(pixel_aspect(self._video), short_side_px)
         self.picture = GridSampler(fps, lambda second, frame: on_frame(second, canvas.pixels(frame)))
+
+    def glance(self, on_glance: FrameSink) -> None:
+        """Hand on ten small grey pictures a second (`ingest.media.luma.glance`) while decoding."""
+        aspect = pixel_aspect(self._video)
+        self._glances = GridSampler(
+            _GLANCES_PER_SECOND, lambda second, frame: on_glance(second, glance(frame, geometry_of(frame, aspect)))
+        )
 
     def decode(self, threads: int) -> None:
         """Walk to the end, or to where the file asks for more than its header said and than is allowed."""
@@ -73,6 +84,7 @@ class Walk:
         except av.error.FFmpegError as error:
             self._cut_short = error.strerror or type(error).__name__
         self.picture.finish()
+        self._glances.finish()
 
     def _push(self, stream: Any, block: Any) -> None:
         if stream.index == self._video.index:
@@ -92,6 +104,7 @@ class Walk:
             self._sizes.append((second, *geometry_of(picture, pixel_aspect(self._video)).shown_size(*stored)))
         self._faulty_pictures += picture.is_corrupt
         self.picture.push(second, picture)
+        self._glances.push(second, picture)
         self.cuts.push(second, picture)
 
     def probe(self) -> Probe:

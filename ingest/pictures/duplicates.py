@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
+from ingest.pictures.agreement import Agreement, Match, agreement
+from ingest.pictures.changes import alike_in_changes
 from ingest.pictures.fingerprint import Fingerprint, Margins, mirrored, window_hashes
 
 _CUTS = (0.0, 0.05, 0.1, 0.15)
@@ -28,18 +30,6 @@ HORIZONTAL: tuple[Margins, ...] = (*VERTICAL, (0.2, 0.2))
 _LOOKED_UP, _LEAST_SEEN, _VIEWS, _SLACK = 16, 3, 3, 4
 _STEPS, _REFINED_ON, _FAR = (0.025, 0.0125), 64, 20
 _CHUNKS, _RUN_SECONDS = 4, 0.95
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
-    """One video that shows what another shows."""
-
-    video_id: str
-    of: str
-    score: float
-    """Share of the pictures of the shorter, or the more sparsely sampled, video that agree at one shift in time."""
-    why: str
-    """`same` or `mirrored`, whether one is a crop of the other, and the shift in seconds."""
 
 
 def near_duplicates(fingerprints: Mapping[str, Fingerprint], config: DuplicatesConfig) -> tuple[Match, ...]:
@@ -98,19 +88,15 @@ def _matches(
     """Pairs of which the second shows what the first shows, all of it or a window of it."""
     for video_id, of, view in _candidates(wholes, parts, config):
         whole, part = wholes[video_id], parts[of]
-        loose, shift = _agreement(_differing(whole, part, view), config.max_distance + _SLACK, whole, part, config)
-        if loose < config.min_share / 2:
+        loose = _agreement(whole, part, view, config.max_distance + _SLACK, config)
+        if loose.share < config.min_share / 2:
             continue
-        for tried in (view, _refined(view, shift, whole, part, config)):
-            score, shift = _agreement(_differing(whole, part, tried), config.max_distance, whole, part, config)
-            if score >= config.min_share:
-                yield Match(video_id=video_id, of=of, score=score, why=f"{tried}, shifted by {shift:+.1f} s")
-    for video_id, of in _similar(wholes, parts, config):
-        whole, part = wholes[video_id], parts[of]
-        apart = 1.0 - whole.vectors.astype(np.float32) @ part.vectors.astype(np.float32).T
-        score, shift = _agreement(apart, 1.0 - config.min_similarity, whole, part, config)
-        if score >= config.min_share:
-            yield Match(video_id=video_id, of=of, score=score, why=f"alike to the model, shifted by {shift:+.1f} s")
+        for tried in (view, _refined(view, loose.shift_seconds, whole, part, config)):
+            found = _agreement(whole, part, tried, config.max_distance, config)
+            if found.share >= config.min_share:
+                why = f"{tried}, shifted by {found.shift_seconds:+.1f} s"
+                yield Match(video_id=video_id, of=of, score=found.share, why=why)
+    yield from alike_in_changes(wholes, parts, config)
 
 
 def _candidates(
@@ -142,33 +128,6 @@ def _candidates(
             if count >= _LEAST_SEEN and names[owner] != video_id and taken[owner] < _VIEWS:
                 taken[owner] += 1
                 yield video_id, names[owner], views[place]
-
-
-def _similar(
-    wholes: Mapping[str, Fingerprint], parts: Mapping[str, Fingerprint], config: DuplicatesConfig
-) -> Iterator[tuple[str, str]]:
-    """Pairs of which some pictures have like vectors."""
-    found = {name: _looked_up(mark)[1] for name, mark in parts.items() if _has_vectors(mark, config)}
-    if not found:
-        return
-    names = list(found)
-    owners = np.repeat(np.arange(len(names)), np.array([len(rows) for rows in found.values()]))
-    vectors = np.concatenate([parts[name].vectors[rows].astype(np.float32) for name, rows in found.items()])
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    for video_id, mark in wholes.items():
-        if not _has_vectors(mark, config):
-            continue
-        limits, _likeness, hits = index.range_search(mark.vectors.astype(np.float32), config.min_similarity - 1e-6)
-        counts = limits[1:].astype(np.int64) - limits[:-1].astype(np.int64)
-        seen = np.unique(np.stack([owners[hits], np.repeat(np.arange(len(mark)), counts)]), axis=1)
-        for owner in np.flatnonzero(np.bincount(seen[0], minlength=len(names)) >= _LEAST_SEEN).tolist():
-            if names[owner] != video_id:
-                yield video_id, names[owner]
-
-
-def _has_vectors(mark: Fingerprint, config: DuplicatesConfig) -> bool:
-    return len(mark) >= config.min_pictures and len(mark.vectors) == len(mark)
 
 
 def _looked_up(mark: Fingerprint) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -204,10 +163,11 @@ def _seen(mark: Fingerprint, view: _View) -> NDArray[np.uint64]:
 
 def _refined(view: _View, shift: float, whole: Fingerprint, part: Fingerprint, config: DuplicatesConfig) -> _View:
     """The view between the ones looked up in which pictures at one shift in time differ least."""
-    at = np.abs(part.seconds[None, :] - whole.seconds[:, None] - shift)
+    seconds, hashes = part.densely()
+    at = np.abs(seconds[None, :] - whole.seconds[:, None] - shift)
     rows = np.flatnonzero(at.min(axis=1) <= 1.5 * config.shift_seconds)
     rows = rows[np.linspace(0, len(rows) - 1, min(_REFINED_ON, len(rows))).round().astype(np.int64)]
-    shown = part.hashes()[at[rows].argmin(axis=1)]
+    shown = hashes[at[rows].argmin(axis=1)]
     for step in _STEPS:
         vertical, horizontal = _around(view.vertical, step), _around(view.horizontal, step)
         seen = window_hashes(whole.spectra[rows], vertical, horizontal)
@@ -224,45 +184,8 @@ def _around(margins: Margins, step: float) -> list[Margins]:
     return [(max(0.0, margins[0] + low), max(0.0, margins[1] + high)) for low, high in product(steps, steps)]
 
 
-def _differing(whole: Fingerprint, part: Fingerprint, view: _View) -> NDArray[np.uint8]:
-    """[T, T']: bits by which the pictures of one video, in a view, differ from those of another."""
-    bits: NDArray[np.uint8] = np.bitwise_count(_seen(whole, view)[:, None] ^ part.hashes()[None, :])
-    return bits
-
-
-def _agreement(
-    differing: NDArray[np.uint8] | NDArray[np.float32],
-    most: float,
-    mark: Fingerprint,
-    other: Fingerprint,
-    config: DuplicatesConfig,
-) -> tuple[float, float]:
-    """The largest share of the pictures of the video with fewer to show that agree at one shift, and that shift.
-
-    Of `differing` [T, T'] at most `most` is agreement.
-    """
-    rows, columns = np.nonzero(differing <= most)
-    if not len(rows):
-        return 0.0, 0.0
-    bins = np.round((other.seconds[columns] - mark.seconds[rows]) / config.shift_seconds).astype(np.int64)
-    least = int(bins.min()) - 1
-    mine, theirs = _expected(mark, other), _expected(other, mark)
-    agreeing = _distinct(bins - least, rows if mine <= theirs else columns)
-    # Where nothing moves many shifts agree: the one of them at which the pictures are closest.
-    close = np.bincount(bins - least, most + 1.0 - differing[rows, columns], minlength=len(agreeing))
-    best = int(np.argmax(agreeing + close / (close.max() + 1.0)))
-    return min(1.0, float(agreeing[best] / min(mine, theirs))), (best + least) * config.shift_seconds
-
-
-def _expected(mark: Fingerprint, other: Fingerprint) -> int:
-    """How many pictures of a video another can show at most, given how long that is."""
-    step = float(np.median(np.diff(mark.seconds))) if len(mark) > 1 else 1.0
-    return min(len(mark), int((other.seconds[-1] - other.seconds[0]) / step + 1.5))
-
-
-def _distinct(bins: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many pictures stand in each bin or in the one before or after it; bins count from 1."""
-    length = int(pictures.max()) + 1
-    near = np.concatenate([bins - 1, bins, bins + 1])
-    seen = np.unique(near * length + np.tile(pictures, 3))
-    return np.bincount(seen // length, minlength=int(bins.max()) + 2)
+def _agreement(whole: Fingerprint, part: Fingerprint, view: _View, most: int, config: DuplicatesConfig) -> Agreement:
+    """Of the pictures of one video, in a view, and the glances at another."""
+    seconds, hashes = part.densely()
+    bits = np.bitwise_count(_seen(whole, view)[:, None] ^ hashes[None, :])
+    return agreement(bits, most, (whole.seconds, seconds), config.shift_seconds)

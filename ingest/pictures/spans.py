@@ -18,6 +18,11 @@ def not_surgery(verdicts: Sequence[Verdict], min_surgery_share: float) -> str:
     return f"not surgery: {1 - share:.0%} of the pictures, most for {main_reason(verdicts)}"
 
 
+def shown(verdicts: Sequence[Verdict], count: int) -> Sequence[int]:
+    """Places of those of `count` pictures that samples may show: of surgery, or all if none was judged to be."""
+    return [place for place, verdict in enumerate(verdicts) if verdict.surgery] or range(count)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
     """What is known of the pictures of a video."""

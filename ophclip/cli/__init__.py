@@ -246,6 +246,20 @@ def bundle(
 
 
 @app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle folder.")],
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Name on the Hugging Face hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody read it, if the name is new.")] = False,
+) -> None:
+    """Send a bundle to the Hugging Face hub: `ophclip.load("OWNER/NAME", download=True)` takes it from there."""
+    from ophclip.data.hub import push as send
+    from ophclip.models.description import read_description
+
+    read_description(folder)
+    typer.echo(send(folder, name, public=public))
+
+
+@app.command()
 def ablation(
     folder: Annotated[Path, typer.Argument(help="Folder of a sweep, or of several.")],
     reference: Annotated[str, typer.Option(help="Variant that the others are compared with.")] = "video",

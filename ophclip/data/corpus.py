@@ -38,6 +38,11 @@ def _place(video_id: str) -> bytes:
     return hashlib.blake2b(video_id.encode()).digest()
 
 
+def every_video(reader: ShardReader) -> tuple[str, ...]:
+    """All videos by id, sorted, with or without a title."""
+    return tuple(sorted(entry.video_id for entry in reader.entries(Level.VIDEO)))
+
+
 def look_at_first_samples(reader: ShardReader, side_px: int) -> None:
     """Read one sample of every level, and of the silent videos, and the whole shard that it lies in.
 

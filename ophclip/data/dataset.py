@@ -42,8 +42,8 @@ def choose_frames(available: int, wanted: int, random: np.random.Generator | Non
     return np.minimum(places.astype(np.int64), available - 1)
 
 
-def read_sample(reader: ShardReader, key: str) -> Sample:
-    """One sample that can be trained on, its pictures still encoded.
+def read_sample(reader: ShardReader, key: str, *, texts: bool = True) -> Sample:
+    """One sample that can be trained on, its pictures still encoded; without a text unless `texts` are wanted.
 
     Raises:
         SampleError: damaged members, no pictures or no text; names shard, sample and remedy.
@@ -52,7 +52,7 @@ def read_sample(reader: ShardReader, key: str) -> Sample:
         sample = reader.read(key)
     except ValueError as error:
         raise SampleError(str(error)) from error
-    if not sample.jpegs or not sample.text.strip():
+    if not sample.jpegs or (texts and not sample.text.strip()):
         lacking = "pictures" if not sample.jpegs else "text"
         told = f"sample {key} ({sample.level.value}) has no {lacking}; run `ophclip ingest` again"
         raise SampleError(f"{reader.shard_of(key)}, {told}")
@@ -81,6 +81,7 @@ def read_batch(
     tokenizer: Tokenizer,
     video_numbers: Mapping[str, int],
     randoms: Iterable[np.random.Generator | None],
+    texts: bool = True,
 ) -> Batch:
     """Read samples of one level and decode `frames` pictures of each, chosen with the `randoms`.
 
@@ -92,19 +93,19 @@ def read_batch(
     pixels_bthwc = np.empty((len(keys), frames, side_px, side_px, 3), dtype=np.uint8)
     samples = []
     for key, random, pixels_thwc in zip(keys, randoms, pixels_bthwc, strict=True):
-        sample = read_sample(reader, key)
+        sample = read_sample(reader, key, texts=texts)
         try:
             decode_frames(sample, choose_frames(len(sample.jpegs), frames, random).tolist(), pixels_thwc)
         except ValueError as error:
             raise unreadable(reader, key, error) from error
         samples.append(sample)
-    texts = tuple(sample.text for sample in samples)
+    written = tuple(sample.text for sample in samples)
     shared: dict[str, Any] = {
         "frames_btchw": torch.from_numpy(pixels_bthwc).permute(0, 1, 4, 2, 3),
-        "tokens": tokenizer(texts),
+        "tokens": tokenizer(written),
         "video_index_b": torch.tensor([video_numbers[sample.video_id] for sample in samples], dtype=torch.int64),
         "keys": tuple(keys),
-        "texts": texts,
+        "texts": written,
     }
     if samples[0].level is Level.CLIP:
         return ClipBatch(**shared)
@@ -129,12 +130,14 @@ class ShardDataset(Dataset[Batch]):
         side_px: int,
         tokenizer: Tokenizer,
         video_numbers: Mapping[str, int],
+        texts: bool = True,
     ) -> None:
         self._reader = reader
         self._frames = dict(frames)
         self._side_px = side_px
         self._tokenizer = tokenizer
         self._video_numbers = dict(video_numbers)
+        self._texts = texts
 
     def __getitem__(self, requests: Sequence[Request]) -> Batch:
         return read_batch(
@@ -145,6 +148,7 @@ class ShardDataset(Dataset[Batch]):
             tokenizer=self._tokenizer,
             video_numbers=self._video_numbers,
             randoms=(np.random.default_rng([one.seed, one.step, one.slot, 2]) for one in requests),
+            texts=self._texts,
         )
 
 

@@ -1,6 +1,6 @@
 """Models by name: a local path, a file of an installed package, or a name of the Hugging Face hub.
 
-Hub names are looked up in the local cache; only `fetch` goes to the network.
+Hub names are looked up in the local cache; only `fetch` and `push` go to the network.
 """
 
 from __future__ import annotations
@@ -75,6 +75,37 @@ def fetch_missing(names: list[str]) -> None:
     for name in names:
         if is_elsewhere(name) and cached(name) is None:
             fetch(name)
+
+
+def push(folder: Path, name: str, *, public: bool = False) -> str:
+    """Send a folder to the hub as one commit, with the token of the environment or of `hf auth login`.
+
+    Args:
+        folder: all files in it are sent.
+        name: OWNER/NAME; made if it is not there.
+        public: let everybody read it, if it is made now.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ValueError: no hub name, or the hub cannot be reached or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    if "/" not in name or not _is_hub_name(name):
+        raise ValueError(f"{name}: no hub name; give OWNER/NAME")
+    api = HfApi(library_name="ophclip")
+    try:
+        api.create_repo(name, private=not public, exist_ok=True)
+        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message="A bundle of ophclip"))
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{name}: cannot be pushed to the Hugging Face hub ({reason}); "
+            "log in with `hf auth login`, or take another name"
+        ) from error
 
 
 def _is_hub_name(name: str) -> bool:

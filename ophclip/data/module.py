@@ -18,7 +18,7 @@ from ingest.records import Level
 from ingest.shards import ShardReader
 from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch, VideoBatch
-from ophclip.data.corpus import look_at_first_samples, titled_videos
+from ophclip.data.corpus import every_video, look_at_first_samples, titled_videos
 from ophclip.data.dataset import ShardDataset, number_videos
 from ophclip.data.files import open_corpus
 from ophclip.data.pictures import stored_side_px
@@ -34,8 +34,18 @@ _REMEDY = "add narrated, titled videos to the source folder and run `ophclip ing
 class CorpusDataModule(LightningDataModule):
     """Batches of a corpus for `Trainer.fit`; the batch of a step depends on (seed, step) alone."""
 
-    def __init__(self, data: DataConfig, model: ModelConfig, seed: int, start_step: int = 0) -> None:
+    def __init__(
+        self, data: DataConfig, model: ModelConfig, seed: int, start_step: int = 0, *, texts: bool = True
+    ) -> None:
         """Open the corpus and look at one sample of each level.
+
+        Args:
+            data: what is read.
+            model: the towers that it is read for.
+            seed: of all that is drawn.
+            start_step: where the batches begin.
+            texts: whether pictures are trained on with their texts; without, video steps draw silent and untitled
+                videos as well.
 
         Raises:
             ValueError: no corpus at `data.root`, too few narrated samples to contrast, or a shard or sample that cannot
@@ -52,7 +62,9 @@ class CorpusDataModule(LightningDataModule):
         self.videos = titled_videos(self.reader, data.silent_share)
         self.frames = {Level.CLIP: data.clip_frames, Level.VIDEO: data.video_frames}
         self.start_step = start_step
-        pools = build_pools(self.reader, data, self.videos.narrated, self.video_numbers)
+        self._texts = texts
+        drawn = self.videos.narrated if texts else every_video(self.reader)
+        pools = build_pools(self.reader, data, drawn, self.video_numbers)
         self.plan = BatchPlan(pools, _visited_levels(data.levels, pools), seed)
         look_at_first_samples(self.reader, self.side_px)
         for level, pool in pools.items():
@@ -80,6 +92,7 @@ class CorpusDataModule(LightningDataModule):
             side_px=self.side_px,
             tokenizer=self.tokenizer,
             video_numbers=self.video_numbers,
+            texts=self._texts,
         )
         return DataLoader(
             dataset,
@@ -115,9 +128,9 @@ class CorpusDataModule(LightningDataModule):
 
 
 def build_pools(
-    reader: ShardReader, data: DataConfig, narrated: Sequence[str], video_numbers: dict[str, int]
+    reader: ShardReader, data: DataConfig, videos: Sequence[str], video_numbers: dict[str, int]
 ) -> dict[Level, Pool]:
-    """The pool of each level that has two samples or more to contrast; a smaller one is left out and said so.
+    """The pools of clips and `videos` that have two samples or more to contrast; a smaller one is left out and said so.
 
     A corpus smaller than a batch gives smaller batches, each sample once a pass: repeating samples would put a text
     among its own negatives.
@@ -133,8 +146,8 @@ def build_pools(
             keys=tuple(clips), video_index=numbers, batch=data.clip_batch, per_video=data.max_clips_per_video
         ),
         Level.VIDEO: Pool(
-            keys=tuple(narrated),
-            video_index=tuple(video_numbers[video_id] for video_id in narrated),
+            keys=tuple(videos),
+            video_index=tuple(video_numbers[video_id] for video_id in videos),
             batch=data.video_batch,
             per_video=1,
         ),

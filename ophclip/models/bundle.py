@@ -23,6 +23,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from ingest.tensors import read_tensors
 from ophclip.data.files import text_folder
 from ophclip.data.hub import fetch, is_elsewhere
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
@@ -48,7 +49,7 @@ from ophclip.models.open_clip_folder import (
     read_open_clip_folder,
 )
 from ophclip.models.preprocess import Preprocess, build_preprocess
-from ophclip.models.weights import load_strictly, read_tensors
+from ophclip.models.weights import load_strictly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -85,9 +85,12 @@ def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 @contextmanager
 def _evaluating(model: DualEncoder) -> Iterator[None]:
     was_training = model.training
-    model.eval()
+    # Walking through all modules takes longer than encoding a few texts.
+    if was_training:
+        model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        model.train(was_training)
+        if was_training:
+            model.train()

@@ -17,13 +17,14 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_s
 from torch import Tensor
 
 from ingest.shards import sha256_of
+from ingest.tensors import read_tensors
 from ophclip.data.hub import is_elsewhere
 from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.architectures import OWN, architecture
 from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
 from ophclip.models.dual_encoder import SIGMOID_BIAS
 from ophclip.models.towers import POOLERS
-from ophclip.models.weights import read_tensors, weights_file
+from ophclip.models.weights import weights_file
 
 _PREFIXES = {"visual.network.": "visual.", "text.network.": "text.", "log_logit_scale": "logit_scale"}
 """How our tensors begin, and how open_clip's do."""

@@ -31,9 +31,16 @@ class Encoder:
 
         `part` says which of all ranks' samples the batch holds; without it all ranks hold equally many.
         """
+        return self._views(batch.frames_btchw, purposes, step, part)
+
+    def frame_views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
+        """The same of each frame by itself, under an augmentation of its own [b * frames, d]."""
+        return self._views(batch.frames_btchw.flatten(0, 1).unsqueeze(1), purposes, step, None)
+
+    def _views(self, frames_btchw: Tensor, purposes: tuple[str, ...], step: int, part: Part | None) -> list[Tensor]:
         share = own_share()
-        mine = part or share.part(len(batch) * share.ranks)
-        views = [self.augment(batch.frames_btchw, generator(self.seed, step, purpose), mine) for purpose in purposes]
+        mine = part or share.part(len(frames_btchw) * share.ranks)
+        views = [self.augment(frames_btchw, generator(self.seed, step, purpose), mine) for purpose in purposes]
         frames = views[0] if len(views) == 1 else torch.cat(views)
         vectors = encode_in_parts(self.model.visual, self.model.encode_video, [frames], self.samples_at_once)
         return list(vectors.float().chunk(len(views)))

@@ -29,6 +29,7 @@ from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
 from ophclip.losses.gather import wait_for_all
 from ophclip.models.bundle import save_bundle
+from ophclip.objectives import Contrastive
 from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Ending, Recorder, Restoring
 from ophclip.training.card import run_card, run_options
@@ -112,7 +113,8 @@ def _finish(config: TrainConfig, folder: RunFolder, module: TrainingModule, seco
 
 def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataModule, TrainingModule]:
     torch.manual_seed(derived_seed(config.seed, 0, "initial weights"))
-    corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0)
+    texts = config.loss.contrastive is not Contrastive.NONE
+    corpus = CorpusDataModule(config.data, config.model, config.seed, resumed.step if resumed else 0, texts=texts)
     module = TrainingModule(new_model(config), corpus, config)
     if resumed is not None:
         module.load_state_dict(dict(resumed.module))

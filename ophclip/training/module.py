@@ -22,7 +22,7 @@ from ophclip.data.module import CorpusDataModule
 from ophclip.losses.gather import gather_words, mean_by_name, mean_of_all, own_share, world_size
 from ophclip.losses.minimal_pairs import Counterparts, told_apart
 from ophclip.models.dual_encoder import DualEncoder
-from ophclip.objectives import RetrievalMode
+from ophclip.objectives import Contrastive, RetrievalMode
 from ophclip.training.chance import derived_seed
 from ophclip.training.contrast import PairContrast
 from ophclip.training.encoding import Encoder, full_precision
@@ -75,6 +75,11 @@ class TrainingModule(LightningModule):
         self.encoder = Encoder(
             model=model, augment=self.augment, seed=config.seed, samples_at_once=config.trainer.micro_batch
         )
+        self.textless = config.loss.contrastive is Contrastive.NONE
+        if self.textless:
+            for unused in (model.text, model.pooling):
+                unused.requires_grad_(False)
+            model.log_logit_scale.requires_grad_(False)
         self.contrast = PairContrast(model=model, config=config.loss)
         self.silent_loss = SilentLoss(
             self.silent, config, encoder=self.encoder, contrast=self.contrast, fusion=self.fusion
@@ -106,8 +111,11 @@ class TrainingModule(LightningModule):
             set_rate(optimizer, self.config.optim.learning_rate, factor)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Lightning's form of `clip_step` or `video_step`, whichever the batch calls for."""
-        result = self.clip_step(batch) if isinstance(batch, ClipBatch) else self.video_step(_as_videos(batch))
+        """Lightning's form of `clip_step` or `video_step`, whichever the batch calls for, or of `frame_step`."""
+        if self.textless:
+            result = self.frame_step(batch)
+        else:
+            result = self.clip_step(batch) if isinstance(batch, ClipBatch) else self.video_step(_as_videos(batch))
         truncated = torch.tensor(batch.tokens.truncated / len(batch))
         mine = {"loss": result.loss.detach(), **result.reports, "truncated_share": truncated}
         # Whether to end is agreed on like the figures: a signal may reach one rank alone, and at any moment.
@@ -151,6 +159,15 @@ class TrainingModule(LightningModule):
         reports |= {name: torch.tensor(value) for name, value in bank.items()}
         loss = contrastive if added.loss is None else contrastive + self.config.retrieval.weight * added.loss
         return StepResult(loss, reports)
+
+    def frame_step(self, batch: Batch) -> StepResult:
+        """The agreement of two views of every frame, whatever it belongs to; no text is read."""
+        assert self.head is not None
+        views = self.encoder.frame_views(batch, ("first view", "second view"), self.current)
+        video_n = batch.video_index_b.repeat_interleave(batch.frames_btchw.shape[1])
+        with full_precision(self.device):
+            agreement = self.head(*views, video_n if self.config.loss.mask_same_video else None)
+        return StepResult(self.config.loss.self_supervision_weight * agreement, {"views": agreement.detach()})
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; the schedule is set step by step and has no state."""

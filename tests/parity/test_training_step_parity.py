@@ -358,6 +358,32 @@ def test_the_key_may_be_pictures_or_both(tmp_path: Path) -> None:
         assert float(result.reports["retrieval"]) > 0
 
 
+def test_frame_step_sees_frames_one_by_one_and_teaches_the_visual_tower_alone(tmp_path: Path) -> None:
+    module = _module(tmp_path, "loss.contrastive=none", "retrieval.mode=none", "loss.self_supervision=simclr")
+    batch = _corpus_of(module).load_videos(["narrated0", "silent1", "narrated2"])
+    module.current = 7
+    result = module.frame_step(batch)
+    frames = torch.stack([frame for video in batch.frames_btchw for frame in video])[:, None]
+    views = []
+    for purpose in ("first view", "second view"):
+        pictures = module.augment(frames, generator(0, 7, purpose))
+        vectors = torch.cat([module.model.encode_frames(one, normalise=True) for one in pictures])
+        views.append(vectors)
+    assert module.head is not None
+    projected = [F.normalize(module.head.projector(one), dim=-1) for one in views]  # type: ignore[operator]
+    losses = []
+    for one, other in (projected, projected[::-1]):
+        for n, row in enumerate(one):
+            # Frames of one video are no negatives of each other.
+            others = [m for m in range(len(one)) if m // 2 != n // 2]
+            logits = 10 * torch.stack([row @ other[n], *(row @ side[m] for side in (one, other) for m in others)])
+            losses.append(-logits.log_softmax(dim=0)[0])
+    torch.testing.assert_close(result.loss, torch.stack(losses).mean(), rtol=1e-4, atol=1e-4)
+    result.loss.backward()
+    taught = {name.partition(".")[0] for name, one in module.model.named_parameters() if one.grad is not None}
+    assert taught == {"visual"}
+
+
 def test_clip_step_by_sigmoids_with_simclr(tmp_path: Path) -> None:
     module = _module(tmp_path, "loss.contrastive=siglip", "loss.self_supervision=simclr")
     batch = next(iter(_corpus_of(module).train_dataloader()))

@@ -68,6 +68,18 @@ def test_batches_do_not_depend_on_workers_and_start_anywhere(corpus: Path) -> No
     assert not same(alone[0], first(CorpusDataModule(data(corpus), MODEL, seed=4), 1)[0])
 
 
+def test_without_texts_every_video_is_drawn_once_a_pass(corpus: Path) -> None:
+    levels = LevelsConfig(clip=0, video=1)
+    alone = first(CorpusDataModule(data(corpus, levels=levels), MODEL, seed=3, texts=False), 6)
+    helped = first(CorpusDataModule(data(corpus, levels=levels, workers=2), MODEL, seed=3, texts=False), 6)
+    later = first(CorpusDataModule(data(corpus, levels=levels), MODEL, seed=3, start_step=4, texts=False), 2)
+    every = [*(f"narrated{number}" for number in range(3)), *(f"silent{number}" for number in range(3))]
+    for one_pass in (alone[:2], alone[2:4], alone[4:]):
+        assert sorted(key for batch in one_pass for key in batch.keys) == every, "silent2 has no title"
+    assert all(same(*pair) for pair in zip(alone, helped, strict=True))
+    assert all(same(*pair) for pair in zip(alone[4:], later, strict=True))
+
+
 def test_frames_are_drawn_anew_at_each_visit(corpus: Path) -> None:
     module = CorpusDataModule(data(corpus, clip_batch=9, levels=LevelsConfig(clip=1, video=0)), MODEL, seed=0)
     batches = first(module, 12)

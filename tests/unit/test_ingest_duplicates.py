@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from filming import numbered_picture
 from numpy.typing import NDArray
 
 from ingest.config.pictures import DuplicatesConfig
 from ingest.pictures.duplicates import against, near_duplicates
-from ingest.pictures.fingerprint import Fingerprint, build_embedder, fingerprint, marking, mirrored, window_hashes
+from ingest.pictures.fingerprint import (
+    LITE,
+    Fingerprint,
+    Marks,
+    build_embedder,
+    fingerprint,
+    marking,
+    mirrored,
+    window_hashes,
+)
 from ophclip.simulate.config import Site
 from ophclip.simulate.draw import stream
 from ophclip.simulate.language import Procedure
@@ -32,6 +43,12 @@ def changed(video: Video, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8
 
 def recoded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     data = cv2.imencode(".jpg", cv2.resize(pixels, (120, 90)), [cv2.IMWRITE_JPEG_QUALITY, 25])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def coded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As large as before, with what coding usually leaves."""
+    data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -107,6 +124,19 @@ def test_the_hash_of_a_window_is_that_of_the_cropped_picture(videos: list[Video]
             assert float(np.median(differing)) <= 3.0, (v, h)
 
 
+def test_a_glance_at_a_picture_hashes_as_the_picture_does_even_if_nothing_changes_along_an_axis(
+    videos: list[Video],
+) -> None:
+    bars = [numbered_picture(number) for number in range(1, 256, 10)]
+    for pixels in (*bars, *(bar.transpose(1, 0, 2) for bar in bars), *(pixels for _, pixels in videos[0])):
+        small = cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA)
+        marks = Marks()
+        marks.add(0.0, pixels)
+        marks.glance(0.0, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        mark = marks.finish()
+        assert np.array_equal(mark.glance_hashes, mark.hashes())
+
+
 def test_light_and_contrast_change_few_bits(videos: list[Video]) -> None:
     dim = fingerprint(changed(videos[0], lambda pixels: (pixels * 0.6 + 30.0).astype(np.uint8)))
     assert int(np.bitwise_count(fingerprint(videos[0]).hashes() ^ dim.hashes()).max()) <= 4
@@ -130,17 +160,61 @@ class Colours:
         return np.stack([one / np.linalg.norm(one) for one in counts]).astype(np.float32)
 
 
-def test_vectors_find_a_copy_that_hashes_miss(videos: list[Video]) -> None:
+def test_vectors_find_a_copy_that_hashes_miss() -> None:
     config = DuplicatesConfig(min_similarity=0.99)
-    quarter = changed(videos[0], lambda pixels: np.ascontiguousarray(np.rot90(pixels)))
-    plain = {"a": fingerprint(videos[0]), "b": fingerprint(videos[1]), "c": fingerprint(quarter)}
-    assert near_duplicates(plain, config) == ()
-    seen = {"a": videos[0], "b": videos[1], "c": quarter}
+    one, other = (filmed(index, 42) for index in range(2))  # changes are compared from 40 s on
+    quarter = changed(one, lambda pixels: np.ascontiguousarray(np.rot90(pixels)))
+    seen = {"a": one, "b": other, "c": quarter}
+    assert near_duplicates({name: fingerprint(video) for name, video in seen.items()}, config) == ()
     (match,) = near_duplicates({name: fingerprint(video, Colours()) for name, video in seen.items()}, config)
     assert (match.video_id, match.of, match.score) == ("c", "a", 1.0)
     assert match.why == "alike to the model, shifted by +0.0 s"
-    mixed = {"a": fingerprint(videos[0], Colours()), "c": fingerprint(quarter)}
+    mixed = {"a": fingerprint(one, Colours()), "c": fingerprint(quarter)}
     assert near_duplicates(mixed, config) == (), "a fingerprint without vectors has no say"
+
+
+def turned(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(pixels, turn, (width, height)), np.uint8)
+
+
+def written_over(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    written = pixels.copy()
+    cv2.rectangle(written, (0, 96), (159, 119), (240, 240, 240), -1)
+    cv2.putText(written, "CASE 3", (8, 114), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 90), 2)
+    return written
+
+
+@pytest.mark.slow
+def test_a_copy_turned_or_written_over_is_found_and_no_other_operation() -> None:
+    """With the real weights of EfficientNet-Lite0: by its vectors alone, and what is turned a little without them."""
+    by_model, by_changes = DuplicatesConfig(model=LITE), DuplicatesConfig(changes=True)
+    embedder = build_embedder(by_model)
+    operations = {f"v{index}": densely(index) for index in range(3)}
+    first = operations["v0"]
+    copies = {
+        "turned by 7 degrees": changed(first, lambda pixels: recoded(turned(pixels, 7.0))),
+        "turned by 180 degrees": changed(first, lambda pixels: recoded(turned(pixels, 180.0))),
+        "written over": changed(first, lambda pixels: coded(written_over(pixels))),  # 53 % agree if made smaller too
+    }
+    references = {name: fingerprint(video, embedder) for name, video in operations.items()}
+    assert near_duplicates(references, DuplicatesConfig(model=LITE, changes=True)) == ()
+    for how, copy in copies.items():
+        copied = {"c": fingerprint(copy, embedder)}
+        (found,) = against(copied, references, by_model)
+        assert (found.of, found.why.partition(",")[0]) == ("v0", "alike to the model"), how
+        if how == "turned by 7 degrees":
+            plain = {name: replace(mark, vectors=np.zeros((0, 0), np.float16)) for name, mark in references.items()}
+            assert against(copied, plain, DuplicatesConfig()) == ()
+            (found,) = against(copied, plain, by_changes)
+            assert (found.of, found.why.partition(",")[0]) == ("v0", "changes alike")
+
+
+def densely(index: int) -> Video:
+    """45 s of a simulated operation, two pictures a second."""
+    scene = Scene(plan(0, Site.A, "silent", index, procedure=Procedure.PHACO, pace=1.0), stream(index, "t"), 160, 120)
+    return [(half / 2, scene.render(20.0 + half / 2)) for half in range(90)]
 
 
 def test_another_model_makes_other_fingerprints() -> None:

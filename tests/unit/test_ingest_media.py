@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 from filming import film, number_of, steady, tone
+from numpy.typing import NDArray
 
-from ingest.media import frames_at, probe, read_audio, scan
+from ingest.media import Reader, frames_at, installed_readers, probe, read_audio, scan
 
 UNEVEN = [0.0, 0.1, 0.2, 0.9, 1.0, 1.04, 1.08, 2.5, 2.6, 4.0, 4.2, 4.9]
 """Presentation seconds of variable frame rate."""
@@ -31,6 +32,23 @@ def test_scan_takes_the_picture_at_or_before_each_tick(tmp_path: Path) -> None:
     found = sampled(path)
     assert [number for _second, number in found] == expected
     assert [second for second, _number in found] == pytest.approx([UNEVEN[number] for number in expected])
+
+
+@pytest.mark.parametrize("reader", installed_readers())
+def test_glances_pass_at_ten_a_second_whatever_the_reader(tmp_path: Path, reader: Reader) -> None:
+    path = film(tmp_path / "steady.mp4", steady(2.0, 25.0))
+    glances: list[tuple[float, NDArray[np.uint8]]] = []
+    scan(
+        path,
+        lambda _second, _pixels: None,
+        fps=1.0,
+        short_side_px=48,
+        reader=reader,
+        on_glance=lambda second, grey: glances.append((second, grey)),
+    )
+    seconds = [second for second, _ in glances]
+    assert seconds == pytest.approx([int(tick * 2.5 + 1e-6) / 25.0 for tick in range(20)])
+    assert all(grey.shape == (64, 64) and grey.dtype == np.uint8 for _, grey in glances)
 
 
 def test_frames_at_follows_the_presentation_clock_in_any_order(tmp_path: Path) -> None:

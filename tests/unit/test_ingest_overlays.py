@@ -10,7 +10,8 @@ import pytest
 from drawing import FONTS, Burned, Pixels, burn, identity_text
 
 from ingest.config.pictures import OverlayConfig
-from ingest.pictures.overlays import TextBox, TextReader, count_places, find_overlays, mask
+from ingest.pictures.overlays import TextBox, TextReader, count_places, mask
+from ingest.pictures.tracks import follow
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,10 @@ def test_text_that_stands_is_static_and_is_gone_after_masking(real_data: Path, r
         for frame in surgery(real_data)[:3]
     ]
     ones[1] = burn(ones[1], "MRN 4711223", rng, size_share=0.07, contrast="boxed", name=FONTS[1]).pixels_hwc
-    found = find_overlays([0.0, 1.0, 2.0], [reader.read_text(pixels) for pixels in ones])
+    found = follow({place: reader.read_text(pixels) for place, pixels in enumerate(ones)}, 512, 384)
     assert found.static
-    assert any("4711223" in one.box.text for one in found.transient)
-    boxes = [*found.static, *(one.box for one in found.transient)]
+    assert any("4711223" in one.box.text for one in found.covers)
+    boxes = [*found.static, *(one.box for one in found.covers)]
     assert [box for pixels in ones for box in reader.read_text(mask(pixels, boxes, 0.25))] == []
 
 

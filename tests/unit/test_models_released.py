@@ -18,6 +18,7 @@ from published_folders import write_bert, write_siglip_tokenizer
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from ingest.tensors import read_tensors
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
 from ophclip.data.tokenizer import build_tokenizer
@@ -25,7 +26,6 @@ from ophclip.model_options import ModelConfig, TextConfig, TextPooling, TowerKin
 from ophclip.models import architectures
 from ophclip.models.dual_encoder import build_model
 from ophclip.models.towers import build_text_tower, build_visual_tower
-from ophclip.models.weights import read_tensors
 
 SMALL_VISION = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
 SMALL_TEXT = {"context_length": 8, "vocab_size": 60, "width": 32, "heads": 2, "layers": 2}
