@@ -47,12 +47,13 @@ from benchmarks.pairs import PAIRS, cost_ratios, tell
 from ingest.media import frames_at
 from ingest.records import Level, Sample
 from ingest.shards import INDEX_NAME, ShardReader, ShardWriter, decode_jpeg, encode_jpeg
-from ophclip.config import LevelsConfig, TextConfig
+from ophclip.config import LevelsConfig
 from ophclip.data.dataset import ShardDataset, choose_frames, read_batch
 from ophclip.data.module import prepare_worker
 from ophclip.data.pictures import decode_square, square, stored_side_px
 from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
+from ophclip.model_options import TextConfig
 from ophclip.simulate import SimulateConfig, simulate
 
 CLIPS, SHARDS, BATCH, STORED, DRAWN = 64, 4, 16, 16, 8

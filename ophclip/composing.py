@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ophclip.config import DemoConfig, IndexConfig, ModelConfig, TrainConfig, ZeroShotConfig
+from ophclip.config import DemoConfig, IndexConfig, TrainConfig, ZeroShotConfig
+from ophclip.model_options import ModelConfig
 
 T = TypeVar("T")
 

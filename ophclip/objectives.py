@@ -60,6 +60,25 @@ class RetrievalSide(Option):
     BOTH = "both"
 
 
+class BankRefresh(Option):
+    """How the rows of the bank are encoded anew after the first time, which is always all at once."""
+
+    FULL = "full"
+    """All at once, every `refresh_every` steps."""
+    SHADOW = "shadow"
+    """`refresh_rows` at a video step, beside the bank in use; once all are there they take its place."""
+    ROLLING = "rolling"
+    """The oldest `refresh_rows` at a video step, in place."""
+
+
+class BankIndex(Option):
+    """How the bank is searched (docs/adr/0006-retrieval-index.md)."""
+
+    EXACT = "exact"
+    IVF = "ivf"
+    HNSW = "hnsw"
+
+
 @dataclass(kw_only=True, slots=True)
 class LossConfig:
     """What is optimised at the two levels."""
@@ -113,16 +132,23 @@ class RetrievalConfig:
     """Weight of the retrieval loss (`w_ra`)."""
     warmup_steps: int = 0
     """Steps before retrieval begins; it never begins before the first full refresh of the bank."""
+    refresh: BankRefresh = BankRefresh.FULL
+    """How rows are encoded anew: `full`, `shadow` or `rolling`. The last two leave no long pause."""
     refresh_every: int = 500
-    """Steps between full re-encodings of the bank."""
+    """`full`: steps between re-encodings of the whole bank."""
+    refresh_rows: int = 64
+    """`shadow`, `rolling`: silent videos encoded at each video step. Default decided here: about the cost of `full`
+    for the 30,636 silent videos of the paper, every fourth step a video step, at `refresh_every=2000`."""
+    index: BankIndex = BankIndex.EXACT
+    """How the bank is searched: `exact`, `ivf` or `hnsw`. Default: exact, which is affordable at the paper's size."""
     momentum: float = 0.0
     """Share of the old vector that stays when a step writes a row back; 0 replaces it."""
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise ValueError("retrieval.top_k: must be at least 1; retrieval.mode=none turns retrieval off")
-        if self.refresh_every < 1 or self.warmup_steps < 0:
-            raise ValueError("retrieval.refresh_every must be at least 1 and retrieval.warmup_steps not negative")
+        if self.refresh_every < 1 or self.refresh_rows < 1 or self.warmup_steps < 0:
+            raise ValueError("retrieval: refresh_every and refresh_rows must be at least 1, warmup_steps not negative")
         if not 0 <= self.momentum < 1:
             raise ValueError("retrieval.momentum: must lie in 0 (replace) up to, not including, 1")
         if self.shuffled and self.mode in {RetrievalMode.NONE, RetrievalMode.SILENT_PAIRS}:

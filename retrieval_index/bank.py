@@ -9,9 +9,9 @@ Legend of shapes: n silent videos, m of them, q queries, k neighbours, d width, 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -22,34 +22,14 @@ from retrieval_index.approximate import STATE
 from retrieval_index.config import VectorConfig, same_structure
 from retrieval_index.files import read_folder, write_folder
 from retrieval_index.freshness import Agreement, Statistics, compare
+from retrieval_index.retrieved import BankVectors, Key, Retrieved
 from retrieval_index.rows import Rows
 from retrieval_index.searcher import Searcher, build_searcher, checked, find
 from retrieval_index.shadow import Shadow
 
 NEVER = -1
-Key = Literal["title", "visual", "mean"]
 _NAME = "bank"
 _ARRAYS = ("rows_ne", "computed_at_n", "staged_rows_ne", "staged_n", "staged_at_n", "counters")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Retrieved:
-    """Silent videos nearest to each query, best first; k is less than asked where the bank is smaller."""
-
-    ids: tuple[tuple[str, ...], ...]
-    scores_qk: NDArray[np.float32]
-    """Cosines with the key: with titles, with pictures, or the mean of both."""
-    visual_qkd: NDArray[np.float16]
-    """Visual vectors of what was retrieved, of length one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BankVectors:
-    """Rows of the bank [m, d]: what queries are compared with, and the two vectors of each video, of length one."""
-
-    key_md: NDArray[np.float32]
-    title_md: NDArray[np.float16]
-    visual_md: NDArray[np.float16]
 
 
 class KnowledgeBank:

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ophclip.config import AugmentConfig, VisualConfig
+from ophclip.config import AugmentConfig
+from ophclip.data.sampler import Part
+from ophclip.model_options import VisualConfig
 
 _LUMA = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
@@ -31,17 +33,21 @@ class Augment:
     config: AugmentConfig
     visual: VisualConfig
 
-    def __call__(self, frames_btchw: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 RGB [B, T, 3, H, W] on any device -> float32 [B, T, 3, S, S], normalised; `generator` is the CPU's."""
+    def __call__(self, frames_btchw: Tensor, generator: torch.Generator, part: Part | None = None) -> Tensor:
+        """uint8 RGB [B, T, 3, H, W] on any device -> float32 [B, T, 3, S, S], normalised; `generator` is the CPU's.
+
+        With `part` these clips are a stretch of more, and get what they would get among all of them.
+        """
         batch, times = frames_btchw.shape[:2]
         device = frames_btchw.device
-        affine_b23 = draw_geometry(self.config, batch, generator)
-        colour_b33, offset_b = draw_colour(self.config, batch, generator)
-        sigma_b = draw_blur(self.config, batch, generator, self.visual.image_size_px)
+        drawn, mine = (batch, slice(None)) if part is None else (part.total, part.rows)
+        affine_b23 = draw_geometry(self.config, drawn, generator)[mine]
+        colour_b33, offset_b = (one[mine] for one in draw_colour(self.config, drawn, generator))
+        sigma_b = draw_blur(self.config, drawn, generator, self.visual.image_size_px)
         frames_nchw = _resample(frames_btchw, affine_b23.to(device), self.visual.image_size_px)
         frames_btchw = frames_nchw.view(batch, times, *frames_nchw.shape[1:])
         frames_btchw = _recolour(frames_btchw, colour_b33.to(device), offset_b.to(device))
-        return self._normalised(_blur(frames_btchw, sigma_b))
+        return self._normalised(_blur(frames_btchw, sigma_b[mine], math.ceil(2.0 * float(sigma_b.max()))))
 
     def _normalised(self, frames_btchw: Tensor) -> Tensor:
         mean_c11 = torch.tensor(tuple(self.visual.mean), device=frames_btchw.device).view(3, 1, 1)
@@ -115,11 +121,10 @@ def _recolour(frames_btchw: Tensor, colour_b33: Tensor, offset_b: Tensor) -> Ten
     return turned_btchw.add_((offset_b * grey_b).view(-1, 1, 1, 1, 1)).clamp_(0.0, 1.0)
 
 
-def _blur(frames_btchw: Tensor, sigma_b: Tensor) -> Tensor:
+def _blur(frames_btchw: Tensor, sigma_b: Tensor, radius: int) -> Tensor:
     chosen = sigma_b.nonzero().flatten()
     if len(chosen) == 0:
         return frames_btchw
-    radius = math.ceil(2.0 * float(sigma_b.max()))
     offsets_k = torch.arange(-radius, radius + 1, dtype=torch.float32)
     weights_bk = torch.exp(-0.5 * (offsets_k / sigma_b[chosen, None]) ** 2)
     weights_bk = (weights_bk / weights_bk.sum(dim=1, keepdim=True)).to(frames_btchw.device)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.shards import CachedShards, ShardReader, default_cache
-from ophclip.config import DataConfig, ModelConfig, TextConfig, TowerKind
+from ophclip.config import DataConfig
 from ophclip.data.hub import is_elsewhere, model_path
+from ophclip.model_options import ModelConfig, TextConfig, TowerKind
 
 TOKENIZER_NAME = "tokenizer.json"
 TOKENIZER_CONFIG_NAME = "tokenizer_config.json"

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ingest.records import Level
 from ingest.shards import ShardReader
-from ophclip.config import DataConfig, LevelsConfig, ModelConfig
+from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch, VideoBatch
 from ophclip.data.corpus import every_video, look_at_first_samples, titled_videos
 from ophclip.data.dataset import ShardDataset, number_videos
@@ -25,6 +25,7 @@ from ophclip.data.pictures import stored_side_px
 from ophclip.data.sampler import BatchPlan, LevelBatchSampler, Pool, Share
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
 from ophclip.data.videos import load_videos
+from ophclip.model_options import ModelConfig
 
 log = logging.getLogger(__name__)
 _REMEDY = "add narrated, titled videos to the source folder and run `ophclip ingest` again"
@@ -102,7 +103,9 @@ class CorpusDataModule(LightningDataModule):
             worker_init_fn=prepare_worker,
         )
 
-    def load_videos(self, video_ids: Sequence[str], seed: tuple[int, ...] | None = None) -> VideoBatch:
+    def load_videos(
+        self, video_ids: Sequence[str], seed: tuple[int, ...] | None = None, first_slot: int = 0
+    ) -> VideoBatch:
         """Whole videos by id, as `ophclip.data.videos.load_videos` gives them."""
         return load_videos(
             self.reader,
@@ -112,6 +115,7 @@ class CorpusDataModule(LightningDataModule):
             tokenizer=self.tokenizer,
             video_numbers=self.video_numbers,
             seed=seed,
+            first_slot=first_slot,
         )
 
     def _share(self) -> Share:

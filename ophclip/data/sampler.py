@@ -71,11 +71,31 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A stretch of what all ranks hold together, in rank order."""
+
+    first: int
+    count: int
+    total: int
+    """Of all ranks."""
+
+    @property
+    def rows(self) -> slice:
+        """Its places among all."""
+        return slice(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
     """The part of every batch that one of `ranks` processes trains on."""
 
     rank: int = 0
     ranks: int = 1
+
+    def part(self, total: int) -> Part:
+        """Its stretch of `total` things, as long as every other rank's or shorter by one."""
+        first, end = (total * rank // self.ranks for rank in (self.rank, self.rank + 1))
+        return Part(first=first, count=end - first, total=total)
 
     def of(self, batch: Sequence[Request]) -> Sequence[Request]:
         """Its stretch of a batch, as long as every other rank's: up to `ranks - 1` samples are left out at random."""
@@ -84,8 +104,7 @@ class Share:
             random = np.random.default_rng([batch[0].seed, batch[0].step, 0, 4])
             left_out = set(random.choice(len(batch), excess, replace=False).tolist())
             batch = [request for place, request in enumerate(batch) if place not in left_out]
-        count = len(batch) // self.ranks
-        return batch[self.rank * count : (self.rank + 1) * count]
+        return batch[self.part(len(batch)).rows]
 
 
 def level_at(levels: LevelsConfig, step: int) -> tuple[Level, int]:

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import torch
 from tokenizers import Tokenizer as BackendTokenizer
 
-from ophclip.config import TextConfig, TowerKind
 from ophclip.data.batch import Tokens
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, text_folder
 from ophclip.data.hub import model_path
+from ophclip.model_options import TextConfig, TowerKind
 
 _LENGTH_MULTIPLE = 8
 

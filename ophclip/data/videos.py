@@ -21,6 +21,7 @@ def load_videos(
     tokenizer: Tokenizer,
     video_numbers: Mapping[str, int],
     seed: tuple[int, ...] | None = None,
+    first_slot: int = 0,
 ) -> VideoBatch:
     """Read whole videos: `frames` pictures of each, spread evenly; at random within each stretch if `seed` is given.
 
@@ -30,6 +31,7 @@ def load_videos(
         side_px: side of the square pictures (`pictures.stored_side_px`).
         video_numbers: number of each video (`dataset.number_videos`).
         seed: non-negative numbers; equal ones draw the same frames.
+        first_slot: how many other videos come before these, which draw like a stretch of all of them.
 
     Raises:
         ValueError: no ids, an id that the corpus does not hold, or a video without title or pictures.
@@ -46,7 +48,10 @@ def load_videos(
         side_px=side_px,
         tokenizer=tokenizer,
         video_numbers=video_numbers,
-        randoms=[None if seed is None else np.random.default_rng([*seed, slot, 3]) for slot in range(len(video_ids))],
+        randoms=[
+            None if seed is None else np.random.default_rng([*seed, first_slot + slot, 3])
+            for slot in range(len(video_ids))
+        ],
     )
     if not isinstance(batch, VideoBatch):
         raise ValueError(f"load_videos: {video_ids[0]} is no whole video; give video ids, not clip keys")

@@ -9,16 +9,24 @@ the memory. One process alone: everything here returns what it got.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from ophclip.data.sampler import Share
+
 
 def world_size() -> int:
     """Number of ranks, 1 outside distributed training."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def own_share() -> Share:
+    """Which of the ranks this process is."""
+    return Share(rank=dist.get_rank() if world_size() > 1 else 0, ranks=world_size())
 
 
 def gather_with_gradient(rows_nd: Tensor) -> Tensor:
@@ -34,6 +42,36 @@ def gather_constant(values_n: Tensor) -> Tensor:
     if world_size() == 1:
         return values_n.detach()
     return torch.cat(_parts(values_n.detach()))
+
+
+def mean_of_all(values_n: Tensor) -> Tensor | None:
+    """Mean of the numbers that the ranks bring, each any number of them; None where there are none."""
+    gathered = gather_constant(values_n.float())
+    return gathered.mean() if len(gathered) else None
+
+
+def mean_by_name(scalars: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Means over ranks of scalars that every rank brings under the same names, without gradient."""
+    if world_size() == 1:
+        return dict(scalars)
+    means_n = torch.stack([value.detach().to(device, torch.float32) for value in scalars.values()])
+    dist.all_reduce(means_n)
+    return dict(zip(scalars, means_n / world_size(), strict=True))
+
+
+def gather_words(words: Sequence[str]) -> list[str]:
+    """Words of all ranks in rank order."""
+    if world_size() == 1:
+        return list(words)
+    of_each: list[list[str]] = [[] for _ in range(world_size())]
+    dist.all_gather_object(of_each, list(words))
+    return [word for of_one in of_each for word in of_one]
+
+
+def wait_for_all() -> None:
+    """Return once every rank has come here."""
+    if world_size() > 1:
+        dist.barrier()
 
 
 def row_numbers(rows: int, device: torch.device) -> Tensor:
@@ -69,6 +107,8 @@ def _counts(rows: Tensor) -> list[int]:
 def _parts(rows: Tensor) -> list[Tensor]:
     """Rows of each rank. Shorter ones travel padded, because a collective wants one shape."""
     counts = _counts(rows)
+    if not any(counts):
+        return [rows for _ in counts]
     padded = rows.new_zeros(max(counts), *rows.shape[1:])
     padded[: len(rows)] = rows
     parts = [torch.empty_like(padded) for _ in counts]

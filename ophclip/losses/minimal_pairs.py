@@ -43,8 +43,7 @@ class Counterparts(NamedTuple):
         return -self.weight * F.logsigmoid(-scale * self.cosines(visual_nd) - bias).sum()
 
 
-def minimal_pair_accuracy(visual_nd: Tensor, text_nd: Tensor, counterparts: Counterparts) -> Tensor:
-    """Share of pictures that are nearer to their text than to its counterpart; NaN where none has one."""
+def told_apart(visual_nd: Tensor, text_nd: Tensor, counterparts: Counterparts) -> Tensor:
+    """Which pictures are nearer to their text than to its counterpart [p]."""
     rows = counterparts.row_p
-    right_p = F.cosine_similarity(visual_nd[rows], text_nd[rows], dim=-1) > counterparts.cosines(visual_nd)
-    return right_p.float().mean()
+    return F.cosine_similarity(visual_nd[rows], text_nd[rows], dim=-1) > counterparts.cosines(visual_nd)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ophclip.data.sampler import Part
 from ophclip.losses.contrastive import contrast, same_group
 
 
@@ -28,6 +29,7 @@ def draw_retrieved(
     min_score: float,
     visual_weight: float,
     generator: torch.Generator,
+    part: Part | None = None,
 ) -> Tensor:
     """Draw one of the neighbours of each narrated video, those under the gate excepted.
 
@@ -41,6 +43,7 @@ def draw_retrieved(
         min_score: gate on the title cosine.
         visual_weight: see above.
         generator: on the CPU; the only source of chance.
+        part: these narrated videos are a stretch of more, and draw what they would draw among all of them.
 
     Returns:
         int64 [b], the neighbour drawn, -1 where the gate let none pass; on the CPU.
@@ -48,8 +51,9 @@ def draw_retrieved(
     agreement_bk = torch.einsum("bkd,bd->bk", bank_visual_bkd.float(), visual_bd.detach().float())
     logits_bk = (scores_bk + visual_weight * agreement_bk).detach().cpu().double()
     passed_bk = scores_bk.detach().cpu() >= min_score
-    uniform_bk = torch.rand(logits_bk.shape, generator=generator, dtype=torch.float64).clamp_min(1e-12)
-    gumbel_bk = -torch.log(-torch.log(uniform_bk))
+    drawn, mine = (len(logits_bk), slice(None)) if part is None else (part.total, part.rows)
+    uniform_bk = torch.rand((drawn, logits_bk.shape[1]), generator=generator, dtype=torch.float64)[mine]
+    gumbel_bk = -torch.log(-torch.log(uniform_bk.clamp_min(1e-12)))
     drawn_b = (logits_bk + gumbel_bk).masked_fill(~passed_bk, -torch.inf).argmax(dim=1)
     return torch.where(passed_bk.any(dim=1), drawn_b, torch.full_like(drawn_b, -1))
 
@@ -58,7 +62,7 @@ def drawn_table(number_u: Tensor, drawn_number_b: Tensor, title_group_b: Tensor 
     """True where narrated video b drew silent video u, or has the same title as one that did [u, b].
 
     Args:
-        number_u: number of each silent video, of all ranks; one that two ranks loaded stands there twice.
+        number_u: number of each silent video, of all ranks.
         drawn_number_b: number of the silent video that each narrated video drew, -1 where it drew none.
         title_group_b: a number for each title, equal for equal words; without it titles share nothing.
     """

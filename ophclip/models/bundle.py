@@ -24,10 +24,10 @@ import safetensors.torch
 import torch
 
 from ingest.tensors import read_tensors
-from ophclip.config import ModelConfig, TowerKind
 from ophclip.data.files import text_folder
 from ophclip.data.hub import fetch, is_elsewhere
 from ophclip.data.tokenizer import Tokenizer, build_tokenizer
+from ophclip.model_options import ModelConfig, TowerKind
 from ophclip.models.card import card_text
 from ophclip.models.description import (
     CARD_NAME,

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ophclip.config import ModelConfig
+from ophclip.model_options import ModelConfig
 
 _USAGE = """\
 ```python

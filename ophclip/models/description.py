@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ophclip.composing import typed
-from ophclip.config import ModelConfig, TowerKind
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME
+from ophclip.model_options import ModelConfig, TowerKind
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"

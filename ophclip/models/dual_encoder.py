@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ophclip.config import ModelConfig
 from ophclip.data.batch import Tokens
+from ophclip.model_options import ModelConfig
 from ophclip.models.pooling import build_pooling
 from ophclip.models.towers import Tower, build_text_tower, build_visual_tower
 

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ingest.shards import sha256_of
 from ingest.tensors import read_tensors
-from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.data.hub import is_elsewhere
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.architectures import OWN, architecture
 from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
 from ophclip.models.dual_encoder import SIGMOID_BIAS

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ophclip.config import FramePooling
+from ophclip.model_options import FramePooling
 
 _FINEST = 64.0
 """Half turns of the fastest wave over a video: the ancestors draw at most 64 frames, and these stay apart."""

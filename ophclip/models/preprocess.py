@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ophclip.config import VisualConfig
 from ophclip.data.pictures import normalise, square
+from ophclip.model_options import VisualConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

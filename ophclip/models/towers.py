@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import AutoConfig
 
-from ophclip.config import TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.data.files import text_folder
 from ophclip.data.hub import model_path
+from ophclip.model_options import TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.models.architectures import architecture
 from ophclip.models.recomputing import STAGES, recompute_activations
 from ophclip.models.weights import load_hugging_face, load_hugging_face_half, load_text, load_visual

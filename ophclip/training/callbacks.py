@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import csv
 import resource
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from ophclip.data.sampler import level_at
+from ophclip.losses.gather import wait_for_all
 from ophclip.progress import Progress
 from ophclip.training.checkpoints import Checkpoint, write_checkpoint
 from ophclip.training.module import TrainingModule
@@ -30,9 +33,11 @@ COLUMNS = (
     "retrieval",
     "own_title",
     "retrieved_share",
+    "truncated_share",
     "minimal_pair_accuracy",
     "retrieval_similarity",
     "retrieval_precision",
+    "bank_version",
     "bank_age_steps",
     "bank_overlap",
     "accuracy",
@@ -50,6 +55,7 @@ COLUMNS = (
     "data_wait_share",
     "memory_mb",
 )
+_COUNTED = frozenset({"bank_version"})
 MEASURED = COLUMNS[-4:]
 """What depends on the machine: all other columns repeat bit by bit."""
 
@@ -57,8 +63,8 @@ MEASURED = COLUMNS[-4:]
 class Recorder(Callback):
     """Keeps the reports of steps, writes a row per level every `log_every` steps, and tells the progress.
 
-    A row holds the means since that level's last row; a column that had nothing to report stays empty. Reports stay
-    on the device until their row is due, so that a step never waits for them.
+    A row holds the means since that level's last row, of the bank's version the last one; a column that had nothing to
+    report stays empty. Reports stay on the device until their row is due, so that a step never waits for them.
     """
 
     def __init__(self, path: Path, resumed: Checkpoint | None, progress: Progress | None) -> None:
@@ -94,7 +100,7 @@ class Recorder(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """The time since the last step was spent waiting for data."""
-        self._pace.batch_came(len(batch))
+        self._pace.batch_came(len(batch) * trainer.world_size)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -171,18 +177,50 @@ def _peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-class Checkpointing(Callback):
-    """Restores the optimiser at the start, writes checkpoints on time, at the end, and when asked to terminate."""
+class Restoring(Callback):
+    """Gives the optimiser back its moments."""
 
-    def __init__(self, folder: Path, resumed: Checkpoint | None, recorder: Recorder) -> None:
-        self._folder = folder
+    def __init__(self, resumed: Checkpoint | None) -> None:
         self._resumed = resumed
-        self._recorder = recorder
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the optimiser back its moments."""
+        """After Lightning has put the model on its device."""
         if self._resumed is not None:
             trainer.optimizers[0].load_state_dict(dict(self._resumed.optimizer))
+
+
+class Ending(Callback):
+    """Ends all of several ranks after the same step when any of them is told to; the last of the callbacks.
+
+    Lightning's own handler speaks to the other ranks from within the signal, whatever they are doing. One rank alone
+    keeps it.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on SIGTERM only takes note; Lightning puts back what was there before."""
+        if trainer.world_size > 1 and current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: setattr(pl_module, "asked_to_end", True))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """End if the ranks agreed to in this step."""
+        module = _ours(pl_module)
+        if module.ending and module.current + 1 < module.config.trainer.steps:
+            raise SIGTERMException
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """No launcher sees a rank end before the first has written its checkpoint."""
+        if isinstance(exception, SIGTERMException):
+            wait_for_all()
+
+
+class Checkpointing(Callback):
+    """Writes checkpoints on time, at the end, and when asked to terminate."""
+
+    def __init__(self, folder: Path, recorder: Recorder) -> None:
+        self._folder = folder
+        self._recorder = recorder
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -235,7 +273,7 @@ def _means(reports: list[dict[str, float]]) -> dict[str, float]:
     for name in COLUMNS:
         values = [report[name] for report in reports if name in report]
         if values:
-            means[name] = sum(values) / len(values)
+            means[name] = int(values[-1]) if name in _COUNTED else sum(values) / len(values)
     return means
 
 

@@ -10,7 +10,10 @@ from ophclip.config import TrainConfig
 from ophclip.training.callbacks import read_losses
 from ophclip.training.run_folder import RunFolder, plain
 
-_NOT_OF_THE_MODEL = {"data": ("root", "workers"), "trainer": ("device", "threads", "log_every", "checkpoint_every")}
+_NOT_OF_THE_MODEL = {
+    "data": ("root", "workers"),
+    "trainer": ("device", "devices", "nodes", "threads", "log_every", "checkpoint_every"),
+}
 """Options that say where and how the run was done."""
 
 

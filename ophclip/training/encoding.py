@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ophclip.data.augment import Augment
 from ophclip.data.batch import Batch, Tokens
+from ophclip.data.sampler import Part
+from ophclip.losses.gather import own_share
 from ophclip.models.dual_encoder import DualEncoder
 from ophclip.training.chance import generator
 from ophclip.training.micro_batches import encode_in_parts
@@ -24,16 +26,21 @@ class Encoder:
     samples_at_once: int = 0
     """`trainer.micro_batch`."""
 
-    def views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
-        """One augmented view of the pictures per purpose, all in one pass through the tower."""
-        return self._views(batch.frames_btchw, purposes, step)
+    def views(self, batch: Batch, purposes: tuple[str, ...], step: int, part: Part | None = None) -> list[Tensor]:
+        """One augmented view of the pictures per purpose, all in one pass through the tower.
+
+        `part` says which of all ranks' samples the batch holds; without it all ranks hold equally many.
+        """
+        return self._views(batch.frames_btchw, purposes, step, part)
 
     def frame_views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
         """The same of each frame by itself, under an augmentation of its own [b * frames, d]."""
-        return self._views(batch.frames_btchw.flatten(0, 1).unsqueeze(1), purposes, step)
+        return self._views(batch.frames_btchw.flatten(0, 1).unsqueeze(1), purposes, step, None)
 
-    def _views(self, frames_btchw: Tensor, purposes: tuple[str, ...], step: int) -> list[Tensor]:
-        views = [self.augment(frames_btchw, generator(self.seed, step, purpose)) for purpose in purposes]
+    def _views(self, frames_btchw: Tensor, purposes: tuple[str, ...], step: int, part: Part | None) -> list[Tensor]:
+        share = own_share()
+        mine = part or share.part(len(frames_btchw) * share.ranks)
+        views = [self.augment(frames_btchw, generator(self.seed, step, purpose), mine) for purpose in purposes]
         frames = views[0] if len(views) == 1 else torch.cat(views)
         vectors = encode_in_parts(self.model.visual, self.model.encode_video, [frames], self.samples_at_once)
         return list(vectors.float().chunk(len(views)))

@@ -6,72 +6,106 @@ Checkpoints are our own (see checkpoints.py).
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import distributed
 
 from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
 from ophclip.data.files import named_files
 from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
+from ophclip.losses.gather import wait_for_all
 from ophclip.models.bundle import save_bundle
 from ophclip.objectives import Contrastive
 from ophclip.progress import Progress
-from ophclip.training.callbacks import Checkpointing, Recorder
+from ophclip.training.callbacks import Checkpointing, Ending, Recorder, Restoring
 from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
 from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.export import new_model
 from ophclip.training.loggers import build_loggers
 from ophclip.training.module import NonFiniteLossError, TrainingModule
+from ophclip.training.ranks import TERMINATED, Ranks, together, wanted_ranks
 from ophclip.training.run_folder import RunFolder
 from ophclip.training.validation import build_validation
 
-TERMINATED = 128 + 15
 NOT_FINITE_NAME = "nonfinite.json"
+_PATIENCE = timedelta(hours=6)
+"""How long ranks wait for each other: the first validates and saves alone. One that fails is noticed otherwise."""
 
 
-def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None) -> None:
+def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks | None = None) -> None:
     """Train from the newest checkpoint, or from the beginning, to the bundle of the run that `folder` holds.
+
+    `ranks` says which process this is, where others were started beside it.
 
     Raises:
         ValueError: one line that names the option: a missing device, too few samples.
     """
     accelerator = _accelerator(config.trainer.device)
+    if ranks is None or ranks.launched:
+        ranks = wanted_ranks(config.trainer, _devices(config.trainer, accelerator), ranks)
     if config.model.download:
         fetch_missing(list(named_files(config.model).values()))
-    with _settings(config.trainer, accelerator):
-        _run(config, folder, accelerator, progress)
+    with _settings(config.trainer, accelerator, ranks):
+        _run(config, folder, progress, ranks)
 
 
-def _run(config: TrainConfig, folder: RunFolder, accelerator: str, progress: Progress | None) -> None:
+def _run(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks) -> None:
     resumed = newest_checkpoint(folder.checkpoints)
+    if resumed is None or resumed.step < config.trainer.steps:
+        with together(config, ranks):
+            _train(config, folder, progress, ranks, resumed)
+    elif ranks.is_first:
+        _, module = _build(config, resumed)
+        _finish(config, folder, module, resumed.seconds)
+    else:
+        while folder.finished() is None:
+            time.sleep(0.2)
+
+
+def _train(
+    config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks, resumed: Checkpoint | None
+) -> None:
     corpus, module = _build(config, resumed)
-    recorder = Recorder(folder.metrics, resumed, progress)
-    validation = build_validation(config.validation, config.data, config.model, recorder)
-    if corpus.start_step < config.trainer.steps:
-        checkpointing = Checkpointing(folder.checkpoints, resumed, recorder)
-        callbacks: list[Callback] = [recorder, *([validation] if validation else []), checkpointing]
-        trainer = _trainer(config, accelerator, corpus.start_step, callbacks)
-        try:
-            trainer.fit(module, datamodule=corpus)
-        except SIGTERMException as error:
-            raise SystemExit(TERMINATED) from error
-        except NonFiniteLossError as error:
-            atomic.write_json(folder.out / NOT_FINITE_NAME, error.record)
-            raise ValueError(
-                f"{error}: its sample keys stand in {folder.out / NOT_FINITE_NAME}, the last checkpoint is whole; "
-                "look at these samples, or train with a lower optim.learning_rate"
-            ) from error
-    seconds = recorder.seconds if resumed is None or corpus.start_step < config.trainer.steps else resumed.seconds
+    callbacks: list[Callback] = [Restoring(resumed)]
+    recorder = Recorder(folder.metrics, resumed, progress) if ranks.is_first else None
+    if recorder is not None:
+        validation = build_validation(config.validation, config.data, config.model, recorder)
+        callbacks += [recorder, *([validation] if validation else [])]
+        callbacks += [Checkpointing(folder.checkpoints, recorder)]
+    trainer = _trainer(config, corpus.start_step, [*callbacks, Ending()], ranks)
+    try:
+        trainer.fit(module, datamodule=corpus)
+        if recorder is not None:
+            _finish(config, folder, module, recorder.seconds)
+        wait_for_all()
+    except SIGTERMException as error:
+        raise SystemExit(TERMINATED) from error
+    except NonFiniteLossError as error:
+        if not ranks.is_first:
+            raise SystemExit(2) from error
+        atomic.write_json(folder.out / NOT_FINITE_NAME, error.record)
+        raise ValueError(
+            f"{error}: its sample keys stand in {folder.out / NOT_FINITE_NAME}, the last checkpoint is whole; "
+            "look at these samples, or train with a lower optim.learning_rate"
+        ) from error
+
+
+def _finish(config: TrainConfig, folder: RunFolder, module: TrainingModule, seconds: float) -> None:
     card = run_card(config, folder, config.trainer.steps)
     save_bundle(folder.bundle, module.exported, config.model, card, run_options(config))
     folder.finish(config.trainer.steps, round(seconds, 3))
@@ -91,16 +125,21 @@ def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataM
     return corpus, module
 
 
-def _trainer(config: TrainConfig, accelerator: str, start_step: int, callbacks: list[Callback]) -> Trainer:
+def _trainer(config: TrainConfig, start_step: int, callbacks: list[Callback], ranks: Ranks) -> Trainer:
+    # A step trains what its level uses: the head of the views rests at video level, the fusion at clip level.
+    several = DDPStrategy(find_unused_parameters=True, timeout=_PATIENCE)
     return Trainer(
-        accelerator=accelerator,
-        devices=1,
+        accelerator=_accelerator(config.trainer.device),
+        devices=ranks.of_machine,
+        num_nodes=ranks.machines,
+        strategy=several if ranks.total > 1 else "auto",
+        plugins=None if ranks.total == 1 or ranks.launched else LightningEnvironment(),
         precision="bf16-mixed" if config.trainer.precision is Precision.BF16 else "32-true",
         max_steps=config.trainer.steps - start_step,
         gradient_clip_val=config.optim.clip_gradient_norm or None,
         callbacks=callbacks,
         default_root_dir=config.out,
-        logger=build_loggers(config.trainer.loggers, Path(config.out)),
+        logger=build_loggers(config.trainer.loggers, Path(config.out)) if ranks.is_first else False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -115,28 +154,46 @@ def _accelerator(device: str) -> str:
     return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+def _devices(config: TrainerConfig, accelerator: str) -> int:
+    """Devices of this machine to train on."""
+    there = torch.cuda.device_count() if accelerator == "gpu" else 1
+    if accelerator == "gpu" and config.devices > there:
+        raise ValueError(f"trainer.devices: {config.devices} given, but torch sees {there} GPUs; 0 takes all there are")
+    return config.devices or there
+
+
 @contextmanager
-def _settings(config: TrainerConfig, accelerator: str) -> Iterator[None]:
+def _settings(config: TrainerConfig, accelerator: str, ranks: Ranks) -> Iterator[None]:
     """Torch's process-wide settings for the time of the run; the caller's come back afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic
     filling = memory.fill_uninitialized_memory
-    quiet = logging.getLogger("lightning.pytorch")
-    level = quiet.level
+    # Lightning's log, and what the first rank has said already.
+    quiet = {
+        logging.getLogger("lightning.pytorch"): logging.WARNING,
+        logging.getLogger("lightning.fabric"): logging.WARNING,
+    }
+    quiet |= {} if ranks.is_first else {logging.getLogger("ophclip"): logging.ERROR}
+    levels = {logger: logger.level for logger in quiet}
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Lightning advises more loader processes; how many there are is the user's `data.workers`.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Lightning 2.6 asks torch for tree leaves in a way that torch 2.13 finds old.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        quiet.setLevel(logging.WARNING)
-        torch.set_num_threads(config.threads or threads)
+        for logger, level in quiet.items():
+            logger.setLevel(level)
+        # On a CPU the processes of a machine share its cores.
+        torch.set_num_threads(config.threads or max(1, threads // (ranks.of_machine if accelerator == "cpu" else 1)))
         torch.use_deterministic_algorithms(accelerator == "cpu")
         # Nothing here reads memory before it is written; filling it costs a fifth of a step.
         memory.fill_uninitialized_memory = False
         try:
             yield
         finally:
-            quiet.setLevel(level)
+            if distributed.is_initialized() and ranks.total > 1:
+                distributed.destroy_process_group()
+            for logger, level in levels.items():
+                logger.setLevel(level)
             memory.fill_uninitialized_memory = filling
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)

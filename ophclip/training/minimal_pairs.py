@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -30,10 +31,15 @@ class MinimalPairs:
         self._tokenizer = tokenizer
         self._seed = seed
 
-    def draw(self, texts: tuple[str, ...], step: int) -> Contradicting | None:
-        """One counterpart for each text at the most; None if no text has any."""
-        random = Random(derived_seed(self._seed, step, "counterparts"))
-        drawn = [counterpart(text, self._opposites, random) for text in texts]
+    def draw(self, texts: Sequence[str], step: int, first: int = 0) -> Contradicting | None:
+        """One counterpart for each text at the most; None if no text has any.
+
+        `first` is how many texts other ranks hold before these: each draws by its place among all.
+        """
+        chances = (
+            Random(derived_seed(self._seed, step, f"counterpart {first + place}")) for place in range(len(texts))
+        )
+        drawn = [counterpart(text, self._opposites, random) for text, random in zip(texts, chances, strict=True)]
         rows = [row for row, text in enumerate(drawn) if text is not None]
         if not rows:
             return None

@@ -19,7 +19,8 @@ from ophclip.config import TrainConfig
 from ophclip.data.augment import Augment
 from ophclip.data.batch import Batch, ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
-from ophclip.losses.minimal_pairs import Counterparts, minimal_pair_accuracy
+from ophclip.losses.gather import gather_words, mean_by_name, mean_of_all, own_share, world_size
+from ophclip.losses.minimal_pairs import Counterparts, told_apart
 from ophclip.models.dual_encoder import DualEncoder
 from ophclip.objectives import Contrastive, RetrievalMode
 from ophclip.training.chance import derived_seed
@@ -32,6 +33,8 @@ from ophclip.training.silent import SilentVideos
 from ophclip.training.silent_loss import Narrated, Reports, SilentLoss
 from ophclip.training.views import build_head
 
+_ENDING = "asked to end"
+
 
 class StepResult(NamedTuple):
     """What a step optimises, and what it reports: detached scalars by name."""
@@ -43,12 +46,13 @@ class StepResult(NamedTuple):
 class NonFiniteLossError(ValueError):
     """The loss of a step is no number; carries what a user needs to find out why."""
 
-    def __init__(self, step: int, batch: Batch, result: StepResult) -> None:
+    def __init__(self, step: int, batch: Batch, reports: Reports) -> None:
+        """Take down the step; every rank must come here, since the keys are those of all ranks."""
         self.record = {
             "step": step,
             "level": "clip" if isinstance(batch, ClipBatch) else "video",
-            "keys": list(batch.keys),
-            "terms": {name: str(float(value)) for name, value in result.reports.items()},
+            "keys": gather_words(batch.keys),
+            "terms": {name: str(float(value)) for name, value in reports.items()},
         }
         super().__init__(f"the loss of step {step} ({self.record['level']} level) is not finite")
 
@@ -82,6 +86,10 @@ class TrainingModule(LightningModule):
         )
         self._average = _average_of(model, config.optim.ema_decay) if config.optim.ema_decay else None
         self.gradient_norm: Tensor | None = None
+        self.asked_to_end = False
+        """Whether a signal told this rank to end."""
+        self.ending = False
+        """Whether one told any rank to, as all ranks know after a step."""
 
     @property
     def exported(self) -> DualEncoder:
@@ -94,7 +102,10 @@ class TrainingModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the clock, the rate and torch's own chance (dropout) for this step."""
         self.current = self.start_step + batch_idx
-        torch.manual_seed(derived_seed(self.config.seed, self.current, "dropout"))
+        rank = own_share().rank
+        torch.manual_seed(
+            derived_seed(self.config.seed, self.current, f"dropout of rank {rank}" if rank else "dropout")
+        )
         factor = rate_factor(self.current, self.config.trainer.steps, self.config.optim.warmup_steps)
         for optimizer in self.trainer.optimizers:
             set_rate(optimizer, self.config.optim.learning_rate, factor)
@@ -105,21 +116,26 @@ class TrainingModule(LightningModule):
             result = self.frame_step(batch)
         else:
             result = self.clip_step(batch) if isinstance(batch, ClipBatch) else self.video_step(_as_videos(batch))
-        if not bool(torch.isfinite(result.loss)):
-            raise NonFiniteLossError(self.current, batch, result)
-        return {"loss": result.loss, "reports": {"loss": result.loss.detach(), **result.reports}}
+        truncated = torch.tensor(batch.tokens.truncated / len(batch))
+        mine = {"loss": result.loss.detach(), **result.reports, "truncated_share": truncated}
+        # Whether to end is agreed on like the figures: a signal may reach one rank alone, and at any moment.
+        reports = mean_by_name({**mine, _ENDING: torch.tensor(float(self.asked_to_end))}, self.device)
+        self.ending = bool(reports.pop(_ENDING))
+        if not bool(torch.isfinite(reports["loss"])):
+            raise NonFiniteLossError(self.current, batch, reports)
+        return {"loss": result.loss, "reports": reports}
 
     def clip_step(self, batch: ClipBatch) -> StepResult:
         """The contrast of clips and narrations, mean over the views, plus the agreement of two views."""
         # Batch norm in the head needs two clips; a small corpus can leave a batch of one.
-        head = self.head if len(batch) > 1 else None
+        head = self.head if len(batch) * world_size() > 1 else None
         views = self.encoder.views(batch, ("first view", "second view") if head else ("first view",), self.current)
         text_bd = self.encoder.texts(batch.tokens)
         counterparts = self._counterparts(batch)
         ignored_b = batch.video_index_b if self.config.loss.mask_same_video else None
         with full_precision(self.device):
             contrasts = [
-                self.contrast(view, text_bd, batch, ignored_group_b=ignored_b, counterparts=counterparts)
+                self.contrast(view, text_bd, batch.texts, ignored_group_b=ignored_b, counterparts=counterparts)
                 for view in views
             ]
             loss = torch.stack(contrasts).mean()
@@ -128,20 +144,19 @@ class TrainingModule(LightningModule):
                 agreement = head(*views, ignored_b)
                 loss = loss + self.config.loss.self_supervision_weight * agreement
                 reports["views"] = agreement.detach()
-            if counterparts is not None:
-                reports["minimal_pair_accuracy"] = minimal_pair_accuracy(views[0], text_bd, counterparts).detach()
-        return StepResult(loss, reports)
+            accuracy = self._minimal_pair_accuracy(views[0], text_bd, counterparts)
+        return StepResult(loss, reports if accuracy is None else {**reports, "minimal_pair_accuracy": accuracy})
 
     def video_step(self, batch: VideoBatch) -> StepResult:
         """The contrast of whole videos and titles, plus what the silent videos add in the configured mode."""
-        if self.silent.refresh_is_due(self.current):
-            self.silent.refresh(self.model, self.current)
+        bank = self.silent.keep_fresh(self.model, self.current)
         (visual_bd,) = self.encoder.views(batch, ("narrated videos",), self.current)
         title_bd = self.encoder.texts(batch.tokens)
         with full_precision(self.device):
-            contrastive = self.contrast(visual_bd, title_bd, batch)
+            contrastive = self.contrast(visual_bd, title_bd, batch.texts)
         added = self.silent_loss(Narrated(batch, visual_bd, title_bd, self.current))
         reports = {**added.reports, "contrastive": contrastive.detach()}
+        reports |= {name: torch.tensor(value) for name, value in bank.items()}
         loss = contrastive if added.loss is None else contrastive + self.config.retrieval.weight * added.loss
         return StepResult(loss, reports)
 
@@ -172,9 +187,20 @@ class TrainingModule(LightningModule):
         self.model.clamp_logit_scale_()
         if self._average is not None:
             self._average.update_parameters(self.model)
+            _copy_constants(self.exported, self.model)
+
+    def _minimal_pair_accuracy(
+        self, visual_bd: Tensor, text_bd: Tensor, counterparts: Counterparts | None
+    ) -> Tensor | None:
+        """Share of the clips of all ranks that have a counterpart and are nearer to their narration."""
+        if self.minimal_pairs is None:
+            return None
+        right_p = visual_bd[:0, 0] if counterparts is None else told_apart(visual_bd, text_bd, counterparts)
+        return mean_of_all(right_p.detach())
 
     def _counterparts(self, batch: ClipBatch) -> Counterparts | None:
-        drawn = None if self.minimal_pairs is None else self.minimal_pairs.draw(batch.texts, self.current)
+        first = own_share().part(len(batch) * world_size()).first
+        drawn = None if self.minimal_pairs is None else self.minimal_pairs.draw(batch.texts, self.current, first)
         if drawn is None:
             return None
         text_pd = self.encoder.texts(drawn.tokens.to(self.device))
@@ -185,6 +211,14 @@ def _as_videos(batch: Batch) -> VideoBatch:
     if not isinstance(batch, VideoBatch):
         raise TypeError(f"expected a ClipBatch or a VideoBatch, found {type(batch).__name__}")
     return batch
+
+
+def _copy_constants(averaged: nn.Module, model: nn.Module) -> None:
+    """Buffers that no checkpoint holds are constants. Masks of attention hold -inf, of which there is no average."""
+    kept = averaged.state_dict().keys()
+    for (name, averaged_buffer), buffer in zip(averaged.named_buffers(), model.buffers(), strict=True):
+        if name not in kept:
+            averaged_buffer.copy_(buffer)
 
 
 def _average_of(model: DualEncoder, decay: float) -> AveragedModel:

@@ -13,6 +13,7 @@ from ophclip.config import TrainConfig
 from ophclip.data.files import open_corpus, require_files
 from ophclip.progress import Progress
 from ophclip.training.contents import corpus_contents
+from ophclip.training.ranks import launched_ranks
 from ophclip.training.run_folder import RunFolder
 
 
@@ -31,22 +32,24 @@ class TrainResult:
 def train(config: TrainConfig, progress: Progress | None = None) -> TrainResult:
     """Train as `config` says into `config.out`; a finished run is left as it is, an unfinished one goes on.
 
-    On a CPU the same seed gives the same bits on the same machine with the same number of threads, whatever the number
-    of loader processes and however often the run was stopped. SIGTERM saves a checkpoint after the current step and
-    ends the process with status 143.
+    Several devices train one model on the batches of one (`trainer.devices`); a run may go on with another number of
+    them. On a CPU the same seed gives the same bits on the same machine with the same number of threads and processes,
+    whatever the number of loader processes and however often the run was stopped. SIGTERM to any of its processes saves
+    a checkpoint after the current step and ends all of them with status 143.
 
     Raises:
         ValueError: one line that names the option or file: no corpus, another run in `out`, a missing device.
     """
-    folder = RunFolder(Path(config.out))
-    corpus = open_corpus(config.data)
-    if folder.finished() is None:
-        require_files(config.model)
-    folder.begin_or_continue(config, corpus.fingerprint, partial(corpus_contents, corpus))
+    folder, launched = RunFolder(Path(config.out)), launched_ranks()
+    if launched is None or launched.is_first:
+        corpus = open_corpus(config.data)
+        if folder.finished() is None:
+            require_files(config.model)
+        folder.begin_or_continue(config, corpus.fingerprint, partial(corpus_contents, corpus))
     if folder.finished() is None:
         from ophclip.training.fit import fit
 
-        fit(config, folder, progress)
+        fit(config, folder, progress, launched)
     facts = folder.finished()
     if facts is None:
         raise ValueError(f"{folder.out}: the bundle vanished while the run was ending; run the same command again")

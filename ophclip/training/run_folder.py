@@ -24,6 +24,8 @@ MAY_CHANGE = frozenset(
         "data.workers",
         "model.download",
         "trainer.device",
+        "trainer.devices",
+        "trainer.nodes",
         "trainer.threads",
         "trainer.log_every",
         "trainer.checkpoint_every",

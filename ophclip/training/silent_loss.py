@@ -1,10 +1,12 @@
 """What silent videos add to a video step, in each of the modes of `retrieval.mode` (docs/method.md).
 
-Legend of shapes: b narrated videos, u silent videos loaded, n silent videos retrieved, d width.
+Legend of shapes: b narrated videos, u silent videos loaded, a and v those of all ranks, n silent videos retrieved,
+d width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -13,14 +15,15 @@ from torch.nn import functional as F
 
 from ophclip.config import TrainConfig
 from ophclip.data.batch import VideoBatch
-from ophclip.losses.gather import gather_constant, gather_with_gradient
+from ophclip.losses.gather import gather_constant, gather_with_gradient, world_size
 from ophclip.losses.knowledge import bank_retrieval, fuse_retrieval
 from ophclip.losses.retrieval import drawn_table, live_retrieval
 from ophclip.objectives import RetrievalMode, RetrievalSide
 from ophclip.training.contrast import PairContrast
 from ophclip.training.encoding import Encoder, full_precision
 from ophclip.training.fusion import Fusion
-from ophclip.training.silent import SilentVideos, Table
+from ophclip.training.silent import Found, Loaded, SilentVideos, Table
+from retrieval_index.bank import NEVER
 
 Reports: TypeAlias = dict[str, Tensor]
 
@@ -74,57 +77,46 @@ class SilentLoss:
     def _live(self, narrated: Narrated) -> Added:
         """Silent videos that titles drew are encoded with gradient, as positives of those titles and of their own."""
         batch, visual_bd, title_bd, step = narrated
-        drawn = self._silent.retrieve(F.normalize(title_bd, dim=-1), F.normalize(visual_bd, dim=-1), step)
-        number_b = torch.full((len(batch),), -1)
-        if drawn is not None:
-            numbers_u = drawn.batch.video_index_b
-            number_b = torch.where(drawn.drawn_ub, numbers_u[:, None], -1).amax(dim=0)
-        number_b = gather_constant(number_b.to(title_bd.device))
-        reports = self._share(number_b >= 0)
-        if not (number_b >= 0).any():
-            return Added(None, reports)
-        # A rank that drew nothing while others did takes part with no rows.
-        silent_ud = own_ud = title_bd[:0]
-        title_group_b = self._contrast.title_groups(batch)
-        number_u, own_group_u = number_b[:0], None if title_group_b is None else title_group_b[:0]
-        if drawn is not None:
-            silent = drawn.batch.to(title_bd.device)
-            silent_ud, own_ud = self._encoded(silent, step, with_title=self._config.retrieval.own_title)
-            self._silent.write_back(silent, own_ud, silent_ud, step)
-            number_u, own_group_u = silent.video_index_b, self._contrast.title_groups(silent)
+        units = F.normalize(title_bd, dim=-1), F.normalize(visual_bd, dim=-1)
+        drawn = self._silent.retrieve(*units, step, batch.keys)
+        if drawn is None:
+            return Added(None, self._share(torch.zeros(1, dtype=torch.bool)))
+        silent_ud, own_ud = self._encoded(drawn.loaded, title_bd, step, with_title=self._config.retrieval.own_title)
+        self._silent.write_back(drawn.loaded.ids, gather_constant(own_ud), gather_constant(silent_ud), step)
+        title_group_a = self._groups(batch.texts, title_bd.device)
         with full_precision(title_bd.device):
             parts = live_retrieval(
                 gather_with_gradient(silent_ud),
                 gather_with_gradient(title_bd),
-                drawn_table(gather_constant(number_u), number_b, _gathered(title_group_b)),
+                drawn_table(drawn.place_u, drawn.place_a, title_group_a),
                 self._contrast.model.logit_scale,
                 bias=self._contrast.model.logit_bias,
                 own_title_ud=gather_with_gradient(own_ud) if self._config.retrieval.own_title else None,
-                own_title_group_u=_gathered(own_group_u),
+                own_title_group_u=self._groups(drawn.loaded.texts, title_bd.device),
             )
-        reports |= {"retrieval": parts.narrated_title.detach(), "own_title": parts.own_title.detach()}
+        reports = {"retrieval": parts.narrated_title.detach(), "own_title": parts.own_title.detach()}
+        reports |= self._share(drawn.place_a >= 0, drawn.found)
         return Added(parts.narrated_title + parts.own_title, reports)
 
     def _pairs(self, narrated: Narrated) -> Added:
         """The control: silent videos at random, with their own titles."""
-        pairs = self._silent.pairs(len(narrated.batch), narrated.step)
+        pairs = self._silent.pairs(len(narrated.batch) * world_size(), narrated.step)
         if pairs is None:
             return Added(None, {})
-        held = pairs.to(narrated.title_bd.device)
-        silent_ud, text_ud = self._encoded(held, narrated.step, with_title=True)
+        silent_ud, text_ud = self._encoded(pairs, narrated.title_bd, narrated.step, with_title=True)
         with full_precision(silent_ud.device):
-            loss = self._contrast(silent_ud, text_ud, held)
+            loss = self._contrast(silent_ud, text_ud, pairs.texts)
         return Added(loss, {"own_title": loss.detach()})
 
     def _frozen(self, narrated: Narrated) -> Added:
         """Vectors of the bank as they are: targets of the narrated vectors, or what these are enriched by."""
         with full_precision(narrated.title_bd.device):
-            table = self._silent.table(F.normalize(narrated.title_bd, dim=-1))
+            table = self._silent.table(F.normalize(narrated.title_bd, dim=-1), narrated.batch.keys)
             if table is None:
                 return Added(None, self._share(torch.zeros(1, dtype=torch.bool)))
             hit_b, fusion = gather_constant(table.hits_bn.any(dim=1)), self._fusion
             loss = self._bank(narrated, table) if fusion is None else self._fuse(fusion, narrated, table, hit_b)
-        return Added(loss, {**self._share(hit_b), "retrieval": loss.detach()})
+        return Added(loss, {**self._share(hit_b, table.found), "retrieval": loss.detach()})
 
     def _bank(self, narrated: Narrated, table: Table) -> Tensor:
         options = self._config.retrieval
@@ -148,22 +140,38 @@ class SilentLoss:
             self._contrast.model.logit_scale,
             hit_b,
             bias=self._contrast.model.logit_bias,
-            title_group_b=_gathered(self._contrast.title_groups(narrated.batch)),
+            title_group_b=self._groups(narrated.batch.texts, fused_bd.device),
         )
 
-    def _encoded(self, silent: VideoBatch, step: int, *, with_title: bool) -> tuple[Tensor, Tensor]:
-        """Visual and title vectors of silent videos; those of titles without gradient unless `with_title`."""
-        (silent_ud,) = self._encoder.views(silent, ("silent videos",), step)
+    def _encoded(self, loaded: Loaded, title_bd: Tensor, step: int, *, with_title: bool) -> tuple[Tensor, Tensor]:
+        """Visual and title vectors of silent videos; those of titles without gradient unless `with_title`.
+
+        A rank that has loaded none takes part with no rows, cut from `title_bd`.
+        """
+        if loaded.batch is None:
+            return title_bd[:0], title_bd[:0]
+        silent = loaded.batch.to(title_bd.device)
+        (silent_ud,) = self._encoder.views(silent, ("silent videos",), step, loaded.part)
         with torch.set_grad_enabled(with_title and torch.is_grad_enabled()):
             return silent_ud, self._encoder.texts(silent.tokens)
 
-    def _share(self, hit_b: Tensor) -> Reports:
-        """The share of narrated videos for which something was retrieved, from the bank's first refresh on."""
-        return {"retrieved_share": hit_b.float().mean()} if self._silent.bank.refreshed_at >= 0 else {}
+    def _share(self, hit_a: Tensor, found: Found | None = None) -> Reports:
+        """The share of narrated videos for which something was retrieved, from the bank's first refresh on; how good
+        that is.
+        """
+        if self._silent.bank.refreshed_at == NEVER:
+            return {}
+        reports = {"retrieved_share": hit_a.float().mean()}
+        if found is not None:
+            reports["retrieval_similarity"] = found.similarity
+        if found is not None and found.precision is not None:
+            reports["retrieval_precision"] = found.precision
+        return reports
 
-
-def _gathered(numbers: Tensor | None) -> Tensor | None:
-    return None if numbers is None else gather_constant(numbers)
+    def _groups(self, texts: Sequence[str], device: torch.device) -> Tensor | None:
+        """A number for each text of all ranks, equal for equal words; None where those share nothing."""
+        numbers = self._contrast.text_groups(texts, device)
+        return None if numbers is None else gather_constant(numbers)
 
 
 def _sum(one: Added, other: Added) -> Added:

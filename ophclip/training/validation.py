@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from ingest.records import Level
 from ingest.shards import ShardReader
-from ophclip.config import DataConfig, ModelConfig, ZeroShotConfig
+from ophclip.config import DataConfig, ZeroShotConfig
 from ophclip.data.files import open_corpus
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.evaluation.crossmodal import evaluate_pairs
@@ -23,6 +23,7 @@ from ophclip.evaluation.records import PhaseDataset, PresenceDataset
 from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
 from ophclip.evaluation.similarity import open_store
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.model_options import ModelConfig
 from ophclip.models.bundle import Loaded
 from ophclip.models.preprocess import build_preprocess
 from ophclip.monitoring import HeldOut, ValidationConfig, ValidationSet

@@ -1,12 +1,14 @@
 """The small networks that SimSiam and SimCLR put behind a clip's vector.
 
-They serve training alone: a bundle carries only the towers.
+They serve training alone: a bundle carries only the towers. Every rank runs them over the clips of all ranks, because
+their batch norms must see the whole batch; that costs little beside the towers.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ophclip.losses.gather import gather_with_gradient, own_share
 from ophclip.losses.views import simclr, simsiam
 from ophclip.objectives import LossConfig, SelfSupervision
 
@@ -44,6 +46,7 @@ class SimSiamHead(nn.Module):
 
         SimSiam knows no negatives, so there are none to ignore.
         """
+        first_bd, second_bd = gather_with_gradient(first_bd), gather_with_gradient(second_bd)
         projected_first, projected_second = self.projector(first_bd), self.projector(second_bd)
         predicted_first, predicted_second = self.predictor(projected_first), self.predictor(projected_second)
         return simsiam(predicted_first, predicted_second, projected_first, projected_second)
@@ -60,8 +63,9 @@ class SimClrHead(nn.Module):
 
     def forward(self, first_bd: Tensor, second_bd: Tensor, ignored_group_b: Tensor | None = None) -> Tensor:
         """NT-Xent between two views of the same clips; clips of equal number are not each other's negatives."""
-        first, second = self.projector(first_bd), self.projector(second_bd)
-        return simclr(first, second, 1 / SIMCLR_TEMPERATURE, ignored_group_b)
+        first, second = (self.projector(gather_with_gradient(one_bd)) for one_bd in (first_bd, second_bd))
+        mine = own_share().part(len(first)).rows
+        return simclr(first[mine], second[mine], 1 / SIMCLR_TEMPERATURE, ignored_group_b)
 
 
 def build_head(config: LossConfig, dim: int) -> nn.Module | None:

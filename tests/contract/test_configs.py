@@ -11,14 +11,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from ophclip.composing import compose
-from ophclip.config import (
-    DemoConfig,
-    IndexConfig,
-    ModelConfig,
-    Precision,
-    TrainConfig,
-    ZeroShotConfig,
-)
+from ophclip.config import DemoConfig, IndexConfig, Precision, TrainConfig, ZeroShotConfig
+from ophclip.model_options import ModelConfig
 from ophclip.monitoring import HeldOut
 from ophclip.objectives import RetrievalMode
 

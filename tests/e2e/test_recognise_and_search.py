@@ -17,7 +17,7 @@ from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, State, VideoRow
 from ingest.media import frames_at
 from ingest.records import Clip
 from ingest.shards import sha256_of
-from ophclip.config import FramePooling, IndexConfig, ModelConfig, TextConfig, VisualConfig, ZeroShotConfig
+from ophclip.config import IndexConfig, ZeroShotConfig
 from ophclip.evaluation.datasets import read_cataract101, read_presence_table
 from ophclip.evaluation.embedding import class_vectors
 from ophclip.evaluation.prompts import Style, builtin_prompts
@@ -25,6 +25,7 @@ from ophclip.evaluation.results import PhaseResult, PresenceResult, read_timelin
 from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualConfig
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.search.build import build_index

@@ -26,6 +26,7 @@ from ophclip.composing import compose
 from ophclip.config import TrainConfig
 from ophclip.progress import Progress
 from ophclip.training.callbacks import MEASURED
+from ophclip.training.checkpoints import read_checkpoint
 from ophclip.training.export import initial_model
 from ophclip.training.run import TrainResult, train
 
@@ -191,6 +192,33 @@ def test_every_mode_goes_on_where_it_was_cut(tmp_path: Path, chosen: tuple[str, 
     assert contradicted == ({"clip"} if "loss.minimal_pairs=1" in chosen else set())
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("retrieval.refresh=shadow", "retrieval.index=hnsw"),
+        ("retrieval.refresh=rolling", "retrieval.index=ivf", "retrieval.mode=bank"),
+    ],
+    ids=["shadow, HNSW", "rolling, IVF"],
+)
+def test_a_bank_that_is_kept_fresh_bit_by_bit_goes_on_where_it_was_cut(
+    corpus: Path, tmp_path: Path, chosen: tuple[str, ...]
+) -> None:
+    levels = "data.levels={clip: 0, video: 1}"
+    options = (levels, "trainer.steps=7", "trainer.checkpoint_every=3", "retrieval.refresh_rows=2", *chosen)
+    whole = train(_config(corpus, tmp_path / "whole", *options))
+    with pytest.raises(RuntimeError, match="the power went"):
+        train(_config(corpus, tmp_path / "parts", *options), _power_cut_after(5))
+    (half_way,) = (tmp_path / "parts" / "checkpoints").iterdir()
+    assert int(read_checkpoint(half_way).bank["staged_n"].sum()) == (2 if "retrieval.refresh=shadow" in chosen else 0)
+    parts = train(_config(corpus, tmp_path / "parts", *options))
+    _same(whole, parts)
+    banks = [read_checkpoint(run.out / "checkpoints" / "step-00000007.pt").bank for run in (whole, parts)]
+    assert banks[0].keys() == banks[1].keys() >= {"title.structure"}
+    assert all(banks[0][name].equal(banks[1][name]) for name in banks[0])
+    swaps = [row["bank_version"] for row in _rows(whole)]
+    assert swaps == (["", *"111222"] if "retrieval.refresh=shadow" in chosen else ["", *"111111"])
+
+
 def test_a_single_video_with_an_odd_clip_trains(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", narrated=1, silent=0, clips_per_video=3)
     result = train(_config(corpus, tmp_path / "out", "trainer.steps=3", "data.max_clips_per_video=2"))
@@ -217,14 +245,14 @@ def test_a_run_that_is_ended_time_and_again_goes_on_as_if_nothing_had_happened(
         assert runner.stdin is not None
         assert runner.stdout is not None
         for ending, stop_at in zip(endings, (3, 7, 11, 16, 21), strict=True):
-            runner.stdin.write(json.dumps(options) + "\n")
+            runner.stdin.write(json.dumps({"options": options, "ranks": 1}) + "\n")
             runner.stdin.flush()
-            process = int(runner.stdout.readline())
+            (process,) = json.loads(runner.stdout.readline())
             deadline = time.monotonic() + 120
             while not (rows.is_file() and rows.read_text().count("\n") > stop_at) and time.monotonic() < deadline:
                 time.sleep(0.02)
             os.killpg(process, ending)
-            status.append(int(runner.stdout.readline()))
+            status += json.loads(runner.stdout.readline())
     assert status == [143 if ending == signal.SIGTERM else -signal.SIGKILL for ending in endings]
     _same(whole, train(_config(corpus, tmp_path / "parts", steps)))
 

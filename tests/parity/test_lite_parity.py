@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ingest.tensors import efficientnet_lite_to_timm, read_tensors
 from ingest.weights import resolve_weights
-from ophclip.config import TowerKind, VisualConfig
+from ophclip.model_options import TowerKind, VisualConfig
 from ophclip.models.towers import build_visual_tower
 
 LITE = (

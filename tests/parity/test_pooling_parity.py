@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ophclip.config import FramePooling, ModelConfig, TextConfig, VisualConfig
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualConfig
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.embed import embed_frames, pool_spans
 from ophclip.models.pooling import AttentionPooling, TemporalTransformerPooling

@@ -12,9 +12,10 @@ import torch
 from small_corpus import write_corpus
 from torch import distributed, multiprocessing
 
-from ophclip.config import DataConfig, ModelConfig, TextConfig, VisualConfig
+from ophclip.config import DataConfig
 from ophclip.data.batch import Batch
 from ophclip.data.module import CorpusDataModule
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 
 MODEL = ModelConfig(
     name="tiny",

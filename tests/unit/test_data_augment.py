@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ophclip.config import AugmentConfig, VisualConfig
+from ophclip.config import AugmentConfig
 from ophclip.data.augment import Augment, draw_colour, draw_geometry
+from ophclip.model_options import VisualConfig
 
 VISUAL = VisualConfig(name="any", image_size_px=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 OFF = AugmentConfig(

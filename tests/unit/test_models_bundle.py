@@ -13,9 +13,10 @@ import torch
 
 import ophclip
 from ophclip.composing import compose
-from ophclip.config import FramePooling, ModelConfig, TextConfig, TowerKind, TrainConfig, VisualConfig
+from ophclip.config import TrainConfig
 from ophclip.data.pictures import stored_side_px
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.bundle import load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.models.embed import embed_frames, embed_texts

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ophclip.composing import compose
-from ophclip.config import TowerKind, TrainConfig, VisualConfig
+from ophclip.config import TrainConfig
+from ophclip.model_options import TowerKind, VisualConfig
 from ophclip.models import architectures
 from ophclip.models.dual_encoder import build_model
 from ophclip.models.recomputing import RecomputedStage

@@ -15,9 +15,9 @@ import torch
 from published_folders import write_bert, write_siglip_tokenizer
 
 import ophclip
-from ophclip.config import FramePooling, ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.data import hub
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.models import architectures
 from ophclip.models.bundle import load_bundle, save_bundle
 from ophclip.models.dual_encoder import DualEncoder, build_model

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ophclip.config import FramePooling
+from ophclip.model_options import FramePooling
 from ophclip.models.pooling import build_pooling
 
 LEARNED = (FramePooling.ATTENTION, FramePooling.TEMPORAL_TRANSFORMER)

@@ -20,8 +20,9 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from ingest.tensors import read_tensors
 from ophclip.composing import compose
-from ophclip.config import ModelConfig, TextConfig, TextPooling, TowerKind, TrainConfig, VisualConfig
+from ophclip.config import TrainConfig
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.models import architectures
 from ophclip.models.dual_encoder import build_model
 from ophclip.models.towers import build_text_tower, build_visual_tower

@@ -13,8 +13,8 @@ from published_folders import write_bert
 from torch import nn
 
 from ophclip.composing import compose
-from ophclip.config import ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import ModelConfig, TextConfig, TextPooling, TowerKind, VisualConfig
 from ophclip.models.architectures import TINY
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.towers import build_text_tower, build_visual_tower

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ophclip.config import FramePooling, ModelConfig, OptimConfig, TextConfig, TowerKind, VisualConfig
+from ophclip.config import OptimConfig
+from ophclip.model_options import FramePooling, ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.towers import build_visual_tower
 from ophclip.training.optim import build_optimizer, rate_factor, set_rate

@@ -18,9 +18,10 @@ from small_corpus import write_corpus
 from ingest.records import Level
 from ingest.shards import CachedShards, ShardReader
 from ingest.sources import remote
-from ophclip.config import DataConfig, ModelConfig, TextConfig, VisualConfig
+from ophclip.config import DataConfig
 from ophclip.data.files import open_corpus
 from ophclip.data.module import CorpusDataModule
+from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 
 MODEL = ModelConfig(
     name="tiny",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ophclip.config import TextConfig
 from ophclip.data.tokenizer import build_tokenizer
+from ophclip.model_options import TextConfig
 from ophclip.training.callbacks import Recorder, read_losses
 from ophclip.training.chance import derived_seed, generator, text_group
 from ophclip.training.checkpoints import Checkpoint
