@@ -18,9 +18,10 @@ from ophclip.config import Precision
 from ophclip.data.batch import ClipBatch
 from ophclip.models.open_clip_folder import described_for_open_clip, named_for_open_clip
 from ophclip.training.chance import generator
-from ophclip.training.fit import _accelerator, _settings
+from ophclip.training.fit import accelerator_of, settings
 from ophclip.training.module import TrainingModule
 from ophclip.training.optim import build_optimizer, rate_factor, set_rate
+from ophclip.training.ranks import Ranks
 
 WARM_STEPS = 1
 Clock = Callable[[], float]
@@ -31,7 +32,7 @@ def hand_written(
 ) -> tuple[float, list[float]]:
     """The clip step as one would write it down: seconds of a step, and all losses."""
     config, model, began = module.config, module.model, 0.0
-    with _settings(config.trainer, _accelerator(device)):
+    with settings(config.trainer, accelerator_of(device), Ranks()):
         module.to(device).train()
         optimizer, losses = module.configure_optimizers(), []
         parameters = [one for group in optimizer.param_groups for one in group["params"]]

@@ -43,8 +43,9 @@ from ophclip.data.module import CorpusDataModule
 from ophclip.training.callbacks import Recorder
 from ophclip.training.chance import generator
 from ophclip.training.export import new_model
-from ophclip.training.fit import _accelerator, _settings, _trainer
+from ophclip.training.fit import accelerator_of, build_trainer, settings
 from ophclip.training.module import TrainingModule
+from ophclip.training.ranks import Ranks
 from retrieval_index.bank import KnowledgeBank
 
 STEPS = 4
@@ -181,11 +182,11 @@ def fitted(
     work: Work, module: TrainingModule, batches: Any, warm: int, steps: int, *, clock: Clock | None = None
 ) -> Watch:
     """Train as `fit` does, without validation and checkpoints, which are no part of a step."""
-    config, accelerator, watch = module.config, _accelerator(work.device), Watch(clock or work.clock, warm)
-    with _settings(config.trainer, accelerator):
+    config, watch = module.config, Watch(clock or work.clock, warm)
+    with settings(config.trainer, accelerator_of(work.device), Ranks()):
         recorder = Recorder(Path(config.out) / "metrics.csv", None, None)
         first = config.trainer.steps - warm - steps
-        _trainer(config, accelerator, first, [recorder, watch]).fit(module, batches)
+        build_trainer(config, first, [recorder, watch], Ranks()).fit(module, batches)
     return watch
 
 

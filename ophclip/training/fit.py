@@ -55,12 +55,12 @@ def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks
     Raises:
         ValueError: one line that names the option: a missing device, too few samples.
     """
-    accelerator = _accelerator(config.trainer.device)
+    accelerator = accelerator_of(config.trainer.device)
     if ranks is None or ranks.launched:
         ranks = wanted_ranks(config.trainer, _devices(config.trainer, accelerator), ranks)
     if config.model.download:
         fetch_missing(list(named_files(config.model).values()))
-    with _settings(config.trainer, accelerator, ranks):
+    with settings(config.trainer, accelerator, ranks):
         _run(config, folder, progress, ranks)
 
 
@@ -87,7 +87,7 @@ def _train(
         validation = build_validation(config.validation, config.data, config.model, recorder)
         callbacks += [recorder, *([validation] if validation else [])]
         callbacks += [Checkpointing(folder.checkpoints, recorder)]
-    trainer = _trainer(config, corpus.start_step, [*callbacks, Ending()], ranks)
+    trainer = build_trainer(config, corpus.start_step, [*callbacks, Ending()], ranks)
     try:
         trainer.fit(module, datamodule=corpus)
         if recorder is not None:
@@ -125,11 +125,11 @@ def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataM
     return corpus, module
 
 
-def _trainer(config: TrainConfig, start_step: int, callbacks: list[Callback], ranks: Ranks) -> Trainer:
+def build_trainer(config: TrainConfig, start_step: int, callbacks: list[Callback], ranks: Ranks) -> Trainer:
     # A step trains what its level uses: the head of the views rests at video level, the fusion at clip level.
     several = DDPStrategy(find_unused_parameters=True, timeout=_PATIENCE)
     return Trainer(
-        accelerator=_accelerator(config.trainer.device),
+        accelerator=accelerator_of(config.trainer.device),
         devices=ranks.of_machine,
         num_nodes=ranks.machines,
         strategy=several if ranks.total > 1 else "auto",
@@ -148,7 +148,7 @@ def _trainer(config: TrainConfig, start_step: int, callbacks: list[Callback], ra
     )
 
 
-def _accelerator(device: str) -> str:
+def accelerator_of(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("trainer.device: cuda asked for, but torch sees no GPU; use trainer.device=cpu or auto")
     return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -163,7 +163,7 @@ def _devices(config: TrainerConfig, accelerator: str) -> int:
 
 
 @contextmanager
-def _settings(config: TrainerConfig, accelerator: str, ranks: Ranks) -> Iterator[None]:
+def settings(config: TrainerConfig, accelerator: str, ranks: Ranks) -> Iterator[None]:
     """Torch's process-wide settings for the time of the run; the caller's come back afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic
