@@ -61,6 +61,8 @@ class Tower(nn.Module):
             network.get_parameter(name).requires_grad_(False)
         norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
         self._kept_in_eval = (*_wholly_frozen(network), *(norms if frozen_batch_norm else ()))
+        # Lightning leaves the mode as it finds it: what is frozen must be so before anybody asks for training.
+        self.train()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[B, 3, S, S] pictures or [B, L] token ids -> [B, D], not normalised."""
