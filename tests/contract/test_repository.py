@@ -35,7 +35,7 @@ def test_every_direct_dependency_is_in_the_lock(repository: Path) -> None:
 
 
 def test_every_recipe_named_in_the_documents_exists(repository: Path) -> None:
-    recipes = set(re.findall(r"^([a-z-]+)(?: [^:=]*)?:(?!=)", (repository / "justfile").read_text(), re.MULTILINE))
+    recipes = set(re.findall(r"^([a-z-]+)(?: [^:\n]*)?:(?!=)", (repository / "justfile").read_text(), re.MULTILINE))
     documents = [*repository.glob("*.md"), *(repository / "docs").rglob("*.md")]
     named = {name for page in documents for name in re.findall(r"\./justw ([a-z-]+)", page.read_text())}
     assert {"demo", "test"} <= named <= recipes

@@ -83,6 +83,19 @@ def test_frozen_batch_norm_keeps_its_statistics_but_learns_its_scale() -> None:
     assert tower.network.head.training
 
 
+def test_what_is_frozen_is_so_before_anybody_asks_for_training(tmp_path: Path) -> None:
+    visual = VisualConfig(
+        kind=TowerKind.TIMM, name="tf_efficientnet_lite0", image_size_px=32, frozen_blocks=6, frozen_batch_norm=True
+    )
+    text = bert_text(write_bert(tmp_path / "bert"), frozen_blocks=2)
+    model = build_model(ModelConfig(name="small", embed_dim=32, visual=visual, text=text))
+    born = {name: module.training for name, module in model.named_modules()}
+    assert born == {name: module.training for name, module in model.train().named_modules()}
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert not any(born[name] for name in norms)
+
+
 def test_frozen_blocks_of_transformers_stay_as_loaded(tmp_path: Path) -> None:
     folder = write_bert(tmp_path / "bert")
     config = ModelConfig(
