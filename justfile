@@ -22,6 +22,8 @@ ablation out="outputs/ablation":
         hydra.sweep.dir={{ out }}/runs/informative
     python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/vague_corpus \
         hydra.sweep.dir={{ out }}/runs/vague variant=video,silent_pairs,live,live_ungated,both
+    python -m ophclip.train "+exp=[simulated,ablation]" +validation=simulated data.root={{ out }}/corpus \
+        hydra.sweep.dir={{ out }}/runs/half trainer.steps=30 variant=clip,views
     ophclip ablation {{ out }}/runs
 
 _small_pictures := "--height-px 128 --max-fps 10"
