@@ -109,7 +109,7 @@ def _namer(names: Mapping[str, str], named: Path) -> _Namer:
     def name_of(row: Row, column: str, number: str) -> str:
         if number not in names:
             missing = f"no name in {named}" if named.is_file() else f"expected a number from 0 to {len(names) - 1}"
-            raise ValueError(f"{row.where}: {column} {number!r} has {missing}")
+            raise ValueError(f"{row.where}: {column} {number!r}: {missing}")
         return names[number]
 
     return name_of
