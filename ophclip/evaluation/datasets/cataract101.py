@@ -81,7 +81,8 @@ def _segments_of_starts(starts: Sequence[tuple[float, str, Row]], info: Row) -> 
     segments = []
     for (start, label, row), end in zip(starts, ends, strict=True):
         if end <= start or start < 0:
-            why = "two phases start there" if end in {frame for frame, _, _ in starts} else f"it has {frames:g} frames"
+            twice = sum(frame == start for frame, _, _ in starts) > 1
+            why = "two phases start there" if twice else f"it has frames 0 to {frames - 1:g}"
             raise ValueError(f"{row.where}: a phase of video {info['VideoID']} starts at frame {start:g}, but {why}")
         segments.append(LabelSegment(start_seconds=start / fps, end_seconds=end / fps, label=label))
     return tuple(segments)
