@@ -115,7 +115,7 @@ def test_damaged_prompt_files_are_refused_in_one_line(tmp_path: Path, text: str,
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.yaml: expected a prompts file"):
         load_prompts(tmp_path / "none.yaml")
-    with pytest.raises(ValueError, match="one of autolaparo, .*, ophnet, procedures"):
+    with pytest.raises(ValueError, match=r"one of autolaparo, .*, ophnet, procedures"):
         load_prompts("cataract")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no sentence"):
