@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ingest.records import VIDEO_SUFFIXES
@@ -37,8 +37,10 @@ def read_table(
         ValueError: the file or one of `columns` is missing, it is not UTF-8, a row is short, long or stands there
             twice, or there is no row.
     """
-    lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator)
-    names = [name.strip() for name in (next(lines, []) if header is None else header)]
+    lines = _lines(path, separator)
+    names = [name.strip() for name in (next(lines, (1, []))[1] if header is None else header)]
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise ValueError(f"{path}, line 1: column {twice[0]!r} stands there twice")
     if missing := [name for name in columns if name not in names]:
         raise ValueError(
             f"{path}: no column {missing[0]!r}; expected {separator.join(columns)} in the first line"
@@ -46,20 +48,29 @@ def read_table(
         )
     rows: list[Row] = []
     seen: dict[tuple[str, ...], int] = {}
-    for cells in lines:
-        if not cells:
-            continue
-        where = f"{path}, line {lines.line_num}"
+    for line, cells in lines:
+        where = f"{path}, line {line}"
         if len(cells) != len(names):
             word = "shorter" if len(cells) < len(names) else "longer"
             raise ValueError(f"{where}: the row is {word} than the header; is the file whole?")
-        first = seen.setdefault(tuple(cells), lines.line_num)
-        if first != lines.line_num:
+        first = seen.setdefault(tuple(cells), line)
+        if first != line:
             raise ValueError(f"{where}: the row of line {first} stands there again; remove one of them")
-        rows.append(Row(zip(names, (cell.strip() for cell in cells), strict=True), path, lines.line_num))
+        rows.append(Row(zip(names, (cell.strip() for cell in cells), strict=True), path, line))
     if not rows:
         raise ValueError(f"{path}: no row below the header; is the file whole?")
     return rows
+
+
+def _lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of every line that is not empty."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: no table ({error}); is a quote left open?") from error
 
 
 def read_text(path: Path) -> str:
@@ -161,7 +172,7 @@ def paths_of(names: Sequence[str], folders: Sequence[Path], *, with_videos: bool
         ValueError: with `with_videos`, a video is missing; says how many of them were found before it.
     """
     files = video_files(folders)
-    paths: list[Path] = []
+    paths: dict[Path, str] = {}
     for name in names:
         path = files.get(name) or _nested(folders, name) or expected_path(folders, name)
         if with_videos and not path.is_file():
@@ -169,8 +180,10 @@ def paths_of(names: Sequence[str], folders: Sequence[Path], *, with_videos: bool
                 f"{path}: expected this video ({len(paths)} of {len(names)} annotated videos found before it); "
                 "unpack the rest, or evaluate a split that is there"
             )
-        paths.append(path)
-    return paths
+        if path in paths:
+            raise ValueError(f"{path}: labelled twice, as {paths[path]!r} and as {name!r}; call it by one name")
+        paths[path] = name
+    return list(paths)
 
 
 def _nested(folders: Sequence[Path], name: str) -> Path | None:

@@ -105,6 +105,7 @@ def test_a_half_extracted_folder_names_the_missing_file(tmp_path: Path, missing:
         ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1\n8;0;2\n7;50;2\n", "line 2: .*but two phases start there"),
         ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1\n8;250;2\n", "line 3: .*but it has frames 0 to 249"),
         ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience\n7;500;25;1;2\n7;1;25;1;1\n", "line 3: video 7 stands"),
+        ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience;FPS\n", "line 1: column 'FPS' stands there twice"),
         ("phases.csv", "Phase;Meaning\n1;Incision\n2;Incision\n", "line 3: .*'Incision' stands there twice"),
         ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience\n7;500;0;1;2\n8;1;25;1;1\n", "must be positive"),
     ],
@@ -122,6 +123,12 @@ def test_a_table_in_another_encoding_is_refused_with_its_line(tmp_path: Path, en
     (_cataract101(tmp_path) / "phases.csv").write_bytes("Phase;Meaning\n1;Eröffnung\n".encode(encoding))
     line = 2 if encoding == "latin-1" else 1
     with pytest.raises(ValueError, match=rf"phases\.csv, line {line}: not UTF-8; save the file as UTF-8"):
+        read_cataract101(tmp_path)
+
+
+def test_a_quote_left_open_is_refused(tmp_path: Path) -> None:
+    (_cataract101(tmp_path) / "annotations.csv").write_text('VideoID;FrameNo;Phase\n7;"5' + "0" * 140_000)
+    with pytest.raises(ValueError, match=r"annotations\.csv, line 2: no table .*a quote left open"):
         read_cataract101(tmp_path)
 
 
@@ -166,6 +173,9 @@ def test_phase_table_finds_videos_by_name_in_any_of_the_folders(tmp_path: Path) 
     dataset = read_phase_table(table, (tmp_path / "a", tmp_path / "b"))
     assert [video.path.name for video in dataset.videos] == ["one.mp4", "two.mkv"]
     assert dataset.classes == ("X", "Y")
+    table.write_text("video,start_seconds,end_seconds,label\none.mp4,0,2,X\none,3,4,Y\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"one\.mp4: labelled twice, as 'one\.mp4' and as 'one'"):
+        read_phase_table(table, (tmp_path / "a",))
     with pytest.raises(ValueError, match="label 'Y' is not among the classes X"):
         read_phase_table(table, classes=("X",), with_videos=False)
 

@@ -55,12 +55,19 @@ def _refused(message: str, read: object, *args: object, **options: object) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_every_shipped_class_list_has_prompts_that_tell_its_classes_apart(real_data: Path) -> None:
-    roots = {"cataract1k": real_data / "cataract1k" / "phase", "cataract1k-clips": real_data / "cataract1k" / "phase"}
-    for name, root in roots.items():
-        facts, dataset = DATASETS[name].facts, DATASETS[name].read(root, with_videos=False)
-        assert len(dataset.classes) == facts.classes
-        builtin_prompts(facts.prompts).for_labels(dataset.classes, distinct=True)
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("cataract101", "cataract101"),
+        ("cataract1k", "cataract1k/phase"),
+        ("cataract1k-clips", "cataract1k/phase"),
+        ("ophnet", "ophnet"),
+    ],
+)
+def test_real_class_lists_have_prompts_that_tell_their_classes_apart(real_data: Path, name: str, folder: str) -> None:
+    facts, dataset = DATASETS[name].facts, DATASETS[name].read(real_data / folder, with_videos=False)
+    assert len(dataset.classes) == facts.classes
+    builtin_prompts(facts.prompts).for_labels(dataset.classes, distinct=True)
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -202,6 +209,8 @@ def test_cataracts_tools_are_read_once_a_second_whatever_the_order_of_columns(tm
     builtin_prompts("cataract_tools").for_labels(TOOLS, distinct=True)
     _write(table, f"Frame,{','.join([*columns[:-1], 'spoon'])}\n1{',0' * 21}\n")
     _refused(r"train01\.csv: expected a frame column and the 21 tools; 'spoon'", read_cataracts_tools, tmp_path)
+    _write(table, f"Frame,{','.join(columns)}\n1{',0' * 21}\n1{',0' * 20},1\n")
+    _refused(r"train01\.csv, line 3: Frame 1 stands there already", read_cataracts_tools, tmp_path)
     _write(table, f"Frame,{','.join(columns)}\n1{',0' * 20},0.5\n")
     _refused(r"train01\.csv, line 2: biomarker is '0\.5'; expected 0, 1", read_cataracts_tools, tmp_path)
 
@@ -318,6 +327,8 @@ def test_damaged_coco_files_are_refused(tmp_path: Path) -> None:
     _refused(r"an annotation of category 3, which is not in its list", read_catinstseg, tmp_path)
     _write(path, '{"images": [],\n "annotations"')
     _refused(r"all\.json, line 2: not JSON", read_catinstseg, tmp_path)
+    _write(path, '{"images": [{"id": 1}], "annotations": [], "categories": []}')
+    _refused(r"all\.json: an entry is not as COCO has it \('file_name'\)", read_catinstseg, tmp_path)
     path.unlink()
     _refused(r"no COCO file", read_catinstseg, tmp_path)
 

@@ -15,7 +15,7 @@ from ophclip.evaluation.datasets.own import presence_of, presence_video
 from ophclip.evaluation.datasets.segments import label_of, phase_videos, segments_of_frames
 from ophclip.evaluation.prompts import normal
 from ophclip.evaluation.records import Facts, PhaseDataset, PresenceDataset, Source, Task
-from ophclip.evaluation.tables import paths_of, read_table, whole
+from ophclip.evaluation.tables import Row, paths_of, read_table, whole
 
 FPS = 30.0
 STEPS = (
@@ -123,9 +123,10 @@ def read_cataracts_tools(root: Path, videos: Sequence[Path] = (), *, with_videos
             lacking = [tool for index, tool in enumerate(TOOLS) if index not in places]
             raise ValueError(f"{table}: expected a frame column and the {len(TOOLS)} tools; {(odd or lacking)[0]!r}?")
         ordered = [columns[places.index(index)] for index in range(len(TOOLS))]
-        taken = {whole(row, frame) - 1: row for row in rows}
-        if len(taken) != len(rows):
-            raise ValueError(f"{table}: a frame stands there twice")
+        taken: dict[int, Row] = {}
+        for row in rows:
+            if taken.setdefault(whole(row, frame) - 1, row) is not row:
+                raise ValueError(f"{row.where}: {frame} {row[frame]} stands there already")
         lines[table.stem] = [
             (index / FPS, [presence_of(row, column) for column in ordered])
             for index, row in taken.items()

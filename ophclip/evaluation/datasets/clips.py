@@ -64,8 +64,8 @@ def read_catreldet(root: Path, videos: Sequence[Path] = (), *, with_videos: bool
     Raises:
         ValueError: there is no clip, or one whose phase or split the folders do not tell.
     """
-    del with_videos  # The clips are the annotations.
-    return _read(CATRELDET, CATRELDET_PHASES, [root, *videos])
+    del videos, with_videos  # The clips in the folder are the annotations.
+    return _read(CATRELDET, CATRELDET_PHASES, root)
 
 
 def read_lensid(root: Path, videos: Sequence[Path] = (), *, with_videos: bool = True) -> FileDataset:
@@ -74,20 +74,19 @@ def read_lensid(root: Path, videos: Sequence[Path] = (), *, with_videos: bool = 
     Raises:
         ValueError: there is no clip, or one whose class or split the folders do not tell.
     """
-    del with_videos
-    return _read(LENSID, LENSID_PHASES, [root, *videos], group="Lens implantation")
+    del videos, with_videos
+    return _read(LENSID, LENSID_PHASES, root, group="Lens implantation")
 
 
-def _read(facts: Facts, phases: Mapping[str, str], roots: Sequence[Path], group: str = "") -> FileDataset:
+def _read(facts: Facts, phases: Mapping[str, str], root: Path, group: str = "") -> FileDataset:
     found = (
         _file(root, path, phases, group)
-        for root in roots
         for path in sorted(root.rglob("*"))
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
     )
     files = tuple(found)
     if not files:
-        raise ValueError(f"{roots[0]}: no clip in it or its folders; is the folder the right one, and unpacked?")
+        raise ValueError(f"{root}: no clip in it or its folders; is the folder the right one, and unpacked?")
     return FileDataset(source=facts.source, classes=(*dict.fromkeys(phases.values()), REST), files=files)
 
 

@@ -138,7 +138,11 @@ def _read(
     pictures = _by_name(roots)
     files: dict[str, LabelledFile] = {}
     for path, tree in trees:
-        for file in _files(path, tree, known, pictures):
+        try:
+            found = list(_files(path, tree, known, pictures))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: an entry is not as COCO has it ({error}); is the file whole?") from error
+        for file in found:
             if files.setdefault(file.file_id, file) is not file:
                 raise ValueError(f"{path}: picture {file.file_id} is annotated twice")
             if with_videos and not file.path.is_file():
