@@ -298,8 +298,10 @@ def test_coco_pictures_hold_the_instruments_that_are_marked_in_them(tmp_path: Pa
     assert dataset.files[0].path == one / "pictures" / "a.jpg"
     assert dataset.files[0].split == "train"
     builtin_prompts("instruments").for_labels(dataset.classes, distinct=True)
+    _coco(one / "train.json", ["i1", "i20"], {"a.jpg": [1]})
+    assert _labels(read_catinstseg(one)) == {"a.jpg": ("Eye retractors",)}
     two = tmp_path / "two"
-    _coco(two / "all.json", ["Visco. cannula", "Viter. handpiece"], {"Video2_frame1.png": [0]})
+    _coco(two / "all.json", ["Visco. cannula", "Viter. handpiece", "Mendez Ring"], {"Video2_frame1.png": [0, 2]})
     found = read_insegcat(two, with_videos=False)
     assert (found.files[0].labels, found.files[0].video_id) == (("Viscoelastic cannula",), "Video2")
     builtin_prompts("cataract_tools").for_labels(found.classes, distinct=True)
@@ -307,8 +309,10 @@ def test_coco_pictures_hold_the_instruments_that_are_marked_in_them(tmp_path: Pa
 
 def test_coco_of_cataract1k_leaves_anatomy_out(tmp_path: Path) -> None:
     path = tmp_path / "Coco-Annotations" / "case_5013" / "annotations" / "instances.json"
-    names = ["Lens", "Pupil", "Cornea", "Slit Knife", "Incision Knife", "Phacoemulsification Tip"]
-    _coco(path, names, {"case5013_57.png": [0, 1, 4], "frame9.png": [2, 5]})
+    names = ["Cornea", "Katena Forceps", "cornea1", "Lens Injector", "Irrigation-Aspiration", "Capsulorhexis Forceps",
+             "Spatula", "pupil1", "Phacoemulsification Tip", "Incision Knife", "Pupil", "Slit Knife", "Lens",
+             "Capsulorhexis Cystotome", "Gauge"]  # fmt: skip
+    _coco(path, names, {"case5013_57.png": [0, 10, 9], "frame9.png": [2, 7, 12, 8]})
     files = read_cataract1k_instruments(tmp_path, with_videos=False).files
     assert [(file.labels, file.video_id) for file in files] == [
         (("Slit/incision knife",), "case5013"), (("Phaco tip",), "case_5013"),

@@ -59,6 +59,14 @@ CATARACT1K_TOOLS = (
     "Capsulorhexis forceps",
     "Katena forceps",
 )
+_CATINSTSEG_CODES = dict(
+    zip(
+        ("i1", "i2", "i3", "i7", "i8", "i9", "i10", "i11", "i12", "i16", "i20"),
+        CATINSTSEG_TOOLS,
+        strict=True,
+    )
+)
+"""The owner's class ids, which may stand for the names."""
 _INSEGCAT_SHORT = {
     "a i handpiece": "I/A handpiece",
     "cap cystotome": "Capsulorhexis cystotome",
@@ -67,12 +75,14 @@ _INSEGCAT_SHORT = {
     "phaco handpiece": "Phacoemulsifier handpiece",
     "visco cannula": "Viscoelastic cannula",
     "viter handpiece": "Vitrectomy handpiece",
+    **dict.fromkeys(("eye retractors", "water sprayer", "needle holder", "vannas scissors", "mendez ring"), ""),
+    **dict.fromkeys(("biomarker", "marker"), ""),
 }
 _CATARACT1K_OTHER = {
     "slit knife": "Slit/incision knife",
     "incision knife": "Slit/incision knife",
     "phacoemulsification tip": "Phaco tip",
-    **dict.fromkeys(("cornea", "pupil", "lens", "lense", "iris"), ""),
+    **dict.fromkeys(("cornea", "cornea1", "pupil", "pupil1", "lens"), ""),
 }
 
 
@@ -113,11 +123,11 @@ def read_catinstseg(root: Path, videos: Sequence[Path] = (), *, with_videos: boo
     Raises:
         ValueError: no COCO file, a category that is none of the instruments, or a picture is missing.
     """
-    return _read(CATINSTSEG, CATINSTSEG_TOOLS, {}, [root, *videos], with_videos=with_videos)
+    return _read(CATINSTSEG, CATINSTSEG_TOOLS, _CATINSTSEG_CODES, [root, *videos], with_videos=with_videos)
 
 
 def read_insegcat(root: Path, videos: Sequence[Path] = (), *, with_videos: bool = True) -> FileDataset:
-    """InSegCat, dataset 2, made from CaDIS: fifteen instruments. Raises as `read_catinstseg`."""
+    """InSegCat, dataset 2, made from CaDIS: fifteen instruments; others are left out. Raises as `read_catinstseg`."""
     return _read(INSEGCAT, INSEGCAT_TOOLS, _INSEGCAT_SHORT, [root, *videos], with_videos=with_videos)
 
 
@@ -165,7 +175,8 @@ def _files(
     names: dict[Any, str] = {}
     for category in tree["categories"]:
         if normal(str(category["name"])) not in known:
-            raise ValueError(f"{path}: category {category['name']!r} is none of {', '.join(sorted(known))}")
+            tools = sorted(set(filter(None, known.values())))
+            raise ValueError(f"{path}: category {category['name']!r} is none of {', '.join(tools)}")
         names[category["id"]] = known[normal(str(category["name"]))]
     seen: dict[Any, set[str]] = defaultdict(set)
     for mark in tree["annotations"]:
