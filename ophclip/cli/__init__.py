@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import ingest
+from ophclip.cli import datasets, ingest
 
 app = typer.Typer(
     add_completion=False,
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(datasets.app, name="datasets")
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
@@ -193,7 +194,14 @@ class Layout(str, Enum):
     """Layouts of labelled data."""
 
     CATARACT101 = "cataract101"
+    CAT21 = "cat21"
+    CATARACT1K = "cataract1k"
+    CATARACTS = "cataracts"
+    CATARACTS_TOOLS = "cataracts-tools"
     OPHNET = "ophnet"
+    OPHNET_OPERATIONS = "ophnet-operations"
+    CHOLEC80 = "cholec80"
+    AUTOLAPARO = "autolaparo"
     PHASE_TABLE = "phase-table"
     PRESENCE_TABLE = "presence-table"
 

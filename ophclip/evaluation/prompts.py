@@ -116,7 +116,7 @@ def _keys(entry: PromptClass) -> set[str]:
 
 
 def builtin_prompts(name: str) -> PromptSet:
-    """Prompts shipped with the package: `cataract101`, `instruments`, `ophnet` or `procedures`.
+    """Prompts shipped with the package, such as `cataract101` or `instruments`.
 
     Raises:
         ValueError: there is no such file.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,35 @@ class Source:
     obtain: str
     overlap_rule: str = "where segments overlap, the one that starts last holds"
     background_rule: str = "seconds outside every segment are unlabelled and not scored"
+
+
+class Task(str, Enum):
+    """What a dataset asks."""
+
+    PHASE = "phase"
+    """Which phase is it, second by second?"""
+    PRESENCE = "presence"
+    """Which instruments are seen, at given seconds of a video?"""
+    CLIP = "clip"
+    """Which one class does a clip that was cut beforehand show?"""
+    PICTURE = "picture"
+    """Which instruments are seen in a single picture?"""
+    PROCEDURE = "procedure"
+    """Which operations does a whole video show?"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What is known of a dataset before its files are read."""
+
+    source: Source
+    task: Task
+    classes: int
+    """How many there are; 0 where the table that is read decides."""
+    protocol: str
+    """Name of the rule by which it is scored; empty where none is settled."""
+    prompts: str = ""
+    """Shipped prompts; empty where you give your own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +113,34 @@ class PresenceDataset:
     source: Source
     classes: tuple[str, ...]
     videos: tuple[PresenceVideo, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledFile:
+    """A file labelled as a whole: a clip with its class, a picture with its instruments, a video with its operations.
+
+    `video_id` is the video that it was taken from, over which intervals are drawn; `group` tells apart tasks that share
+    a dataset.
+    """
+
+    file_id: str
+    path: Path
+    labels: tuple[str, ...]
+    video_id: str
+    split: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileDataset:
+    """Files labelled as a whole, with one label each (clips) or any number of them (pictures, procedures)."""
+
+    source: Source
+    classes: tuple[str, ...]
+    files: tuple[LabelledFile, ...]
+
+
+Dataset = PhaseDataset | PresenceDataset | FileDataset
 
 
 def class_ids_at(

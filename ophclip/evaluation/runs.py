@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING
 
 from ingest.media import probe
 from ophclip.config import ZeroShotConfig
-from ophclip.evaluation.datasets import (
-    read_cataract101,
-    read_ophnet_phases,
-    read_phase_table,
-    read_presence_table,
-)
+from ophclip.evaluation.datasets import DATASETS
 from ophclip.evaluation.prompts import PromptSet, load_prompts
-from ophclip.evaluation.records import PhaseDataset, PresenceDataset
+from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult
 from ophclip.models.description import read_description
 from ophclip.progress import Progress
@@ -33,20 +28,19 @@ if TYPE_CHECKING:
 
 
 class DatasetKind(str, Enum):
-    """Layouts that `--dataset` names."""
+    """Datasets that `--dataset` names: those of phases and presence in videos."""
 
     CATARACT101 = "cataract101"
+    CAT21 = "cat21"
+    CATARACT1K = "cataract1k"
+    CATARACTS = "cataracts"
+    CATARACTS_TOOLS = "cataracts-tools"
     OPHNET = "ophnet"
+    OPHNET_OPERATIONS = "ophnet-operations"
+    CHOLEC80 = "cholec80"
+    AUTOLAPARO = "autolaparo"
     PHASE_TABLE = "phase-table"
     PRESENCE_TABLE = "presence-table"
-
-
-SHIPPED_PROMPTS = {
-    DatasetKind.CATARACT101: "cataract101",
-    DatasetKind.OPHNET: "ophnet",
-    DatasetKind.PRESENCE_TABLE: "instruments",
-}
-"""Prompts taken when none are named."""
 
 
 def read_dataset(kind: DatasetKind, root: Path, videos: tuple[Path, ...] = ()) -> PhaseDataset | PresenceDataset:
@@ -55,22 +49,21 @@ def read_dataset(kind: DatasetKind, root: Path, videos: tuple[Path, ...] = ()) -
     Raises:
         ValueError: a file or column is missing or holds what it may not.
     """
-    if kind is DatasetKind.CATARACT101:
-        return read_cataract101(root)
-    if kind is DatasetKind.OPHNET:
-        return read_ophnet_phases(root)
-    return read_phase_table(root, videos) if kind is DatasetKind.PHASE_TABLE else read_presence_table(root, videos)
+    dataset = DATASETS[kind.value].read(root, videos)
+    assert not isinstance(dataset, FileDataset)
+    return dataset
 
 
 def prompts_for(kind: DatasetKind, spec: str = "") -> PromptSet:
     """The prompts named by `spec` (a file or a shipped set), else those shipped for the dataset.
 
     Raises:
-        ValueError: a phase table without prompts, or prompts that cannot be read.
+        ValueError: there are none for the dataset, or they cannot be read.
     """
-    if not spec and kind not in SHIPPED_PROMPTS:
-        raise ValueError("zeroshot --dataset phase-table: give --prompts FILE, a YAML or a text file of sentences")
-    return load_prompts(spec or SHIPPED_PROMPTS[kind])
+    shipped = DATASETS[kind.value].facts.prompts
+    if not spec and not shipped:
+        raise ValueError(f"zeroshot --dataset {kind.value}: give --prompts FILE, a YAML or a text file of sentences")
+    return load_prompts(spec or shipped)
 
 
 def zeroshot_dataset(

@@ -34,6 +34,7 @@ LIGHT = (
     "ingest.work",
     "ophclip.data.files",
     "ophclip.demo.run",
+    "ophclip.evaluation.checking",
     "ophclip.evaluation.runs",
     "ophclip.models.description",
     "ophclip.search.build",

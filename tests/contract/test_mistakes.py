@@ -51,6 +51,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "nothing to index": (("index", "no_bundle", "--out", "index"), "nothing to index"),
     "a folder to index": (("index", "no_bundle", "--videos", "nowhere", "--out", "index"), "nowhere"),
     "an index": (("search", "no_index", "lens injector"), "no_index"),
+    "a dataset to check": (("datasets", "check", "no_dataset", "--root", "videos"), "no_dataset"),
     "neither a dataset nor a video": (("zeroshot", "no_bundle"), "--dataset"),
     "a dataset without its folder": (("zeroshot", "no_bundle", "--dataset", "ophnet"), "--root"),
     "a dataset": (("zeroshot", "no_bundle", "--dataset", "cataract101", "--root", "no_data"), "no_data"),

@@ -99,6 +99,14 @@ def test_a_half_extracted_folder_names_the_missing_file(tmp_path: Path, missing:
         ("annotations.csv", "VideoID,FrameNo,Phase\n7,50,1\n", "no column 'VideoID'"),
         ("annotations.csv", "VideoID;FrameNo;Phase\n", "no row below the header"),
         ("annotations.csv", "VideoID;FrameNo;Phase\n7;50\n", "line 2: the row is shorter"),
+        ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1;1\n", "line 2: the row is longer"),
+        ("annotations.csv", "VideoID,FrameNo,Phase\n7,50,1\n", "separated by semicolons; it is separated by commas"),
+        ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1\n8;0;2\n7;50;1\n", "line 4: the row of line 2 stands there"),
+        ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1\n8;0;2\n7;50;2\n", "line 2: .*but two phases start there"),
+        ("annotations.csv", "VideoID;FrameNo;Phase\n7;50;1\n8;250;2\n", "line 3: .*but it has frames 0 to 249"),
+        ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience\n7;500;25;1;2\n7;1;25;1;1\n", "line 3: video 7 stands"),
+        ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience;FPS\n", "line 1: column 'FPS' stands there twice"),
+        ("phases.csv", "Phase;Meaning\n1;Incision\n2;Incision\n", "line 3: .*'Incision' stands there twice"),
         ("videos.csv", "VideoID;Frames;FPS;Surgeon;Experience\n7;500;0;1;2\n8;1;25;1;1\n", "must be positive"),
     ],
 )
@@ -108,6 +116,26 @@ def test_damaged_tables_are_refused_in_one_line(tmp_path: Path, name: str, text:
         read_cataract101(tmp_path)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_in_another_encoding_is_refused_with_its_line(tmp_path: Path, encoding: str) -> None:
+    (_cataract101(tmp_path) / "phases.csv").write_bytes("Phase;Meaning\n1;Eröffnung\n".encode(encoding))
+    line = 2 if encoding == "latin-1" else 1
+    with pytest.raises(ValueError, match=rf"phases\.csv, line {line}: not UTF-8; save the file as UTF-8"):
+        read_cataract101(tmp_path)
+
+
+def test_a_quote_left_open_is_refused(tmp_path: Path) -> None:
+    (_cataract101(tmp_path) / "annotations.csv").write_text('VideoID;FrameNo;Phase\n7;"5' + "0" * 140_000)
+    with pytest.raises(ValueError, match=r"annotations\.csv, line 2: no table .*a quote left open"):
+        read_cataract101(tmp_path)
+
+
+def test_a_byte_order_mark_is_taken_off(tmp_path: Path) -> None:
+    path = _cataract101(tmp_path) / "videos.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_cataract101(tmp_path).videos) == 2
 
 
 def _ophnet(root: Path, rows: str) -> Path:
@@ -145,6 +173,9 @@ def test_phase_table_finds_videos_by_name_in_any_of_the_folders(tmp_path: Path) 
     dataset = read_phase_table(table, (tmp_path / "a", tmp_path / "b"))
     assert [video.path.name for video in dataset.videos] == ["one.mp4", "two.mkv"]
     assert dataset.classes == ("X", "Y")
+    table.write_text("video,start_seconds,end_seconds,label\none.mp4,0,2,X\none,3,4,Y\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"one\.mp4: labelled twice, as 'one\.mp4' and as 'one'"):
+        read_phase_table(table, (tmp_path / "a",))
     with pytest.raises(ValueError, match="label 'Y' is not among the classes X"):
         read_phase_table(table, classes=("X",), with_videos=False)
 
@@ -159,6 +190,9 @@ def test_presence_table_keeps_what_nobody_said_apart_from_absence(tmp_path: Path
     before = presence_split_hash(dataset)
     table.write_text("video,seconds,knife,needle\nv,1,1,0\nv,0,0,1\n", encoding="utf-8")
     assert presence_split_hash(read_presence_table(table, with_videos=False)) != before
+    table.write_text("video,seconds,knife,needle\nv,1,1,\nv,1.0,0,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line 3: v at 1\.0 s stands in line 2 already"):
+        read_presence_table(table, with_videos=False)
     table.write_text("video,seconds,knife\nv,1,maybe\n", encoding="utf-8")
     with pytest.raises(ValueError, match="'maybe'; expected 0, 1 or empty"):
         read_presence_table(table, with_videos=False)

@@ -8,7 +8,10 @@ import pytest
 
 from ophclip.evaluation.prompts import Style, builtin_prompts, load_prompts
 
-SHIPPED = ("cataract101", "instruments", "ophnet", "procedures")
+SHIPPED = (
+    *("autolaparo", "cataract1k", "cataract101", "cataract_tools", "cataracts", "catreldet", "cholec80"),
+    *("instruments", "lensid", "ophnet", "procedures"),
+)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -112,7 +115,7 @@ def test_damaged_prompt_files_are_refused_in_one_line(tmp_path: Path, text: str,
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.yaml: expected a prompts file"):
         load_prompts(tmp_path / "none.yaml")
-    with pytest.raises(ValueError, match="one of cataract101, instruments, ophnet, procedures"):
+    with pytest.raises(ValueError, match=r"one of autolaparo, .*, ophnet, procedures"):
         load_prompts("cataract")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no sentence"):
