@@ -5,8 +5,6 @@ Shapes: T scored seconds of one video, C classes.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ingest.atomic import write_json, write_text
+from ingest.atomic import write_json
 from ophclip.config import PresenceThreshold
 from ophclip.evaluation.intervals import Estimate
-from ophclip.evaluation.metrics import Floats, Ints, PhaseScore
-from ophclip.evaluation.records import UNLABELLED, Source
+from ophclip.evaluation.metrics import Floats, PhaseScore
+from ophclip.evaluation.records import Source
+from ophclip.evaluation.timelines import Timeline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,17 +49,6 @@ class Throughput:
     frames: int
     video_seconds: float
     wall_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timeline:
-    """Truth and prediction of one video by second, as class ids; UNLABELLED where the truth says nothing."""
-
-    video_id: str
-    seconds_t: Floats
-    truth_t: Ints
-    predicted_t: Ints
-    smoothed_t: Ints | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,52 +174,6 @@ def code_version() -> str:
 def write_result(path: Path, result: PhaseResult | PresenceResult) -> None:
     """Write the JSON of a result, whole or not at all."""
     write_json(path, result.to_json())
-
-
-def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence[str]) -> None:
-    """CSV of `video,seconds,truth,predicted,smoothed` with labels; unlabelled and unsmoothed cells are empty."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("video", "seconds", "truth", "predicted", "smoothed"))
-    names = {UNLABELLED: "", **dict(enumerate(classes))}
-    for line in timelines:
-        smoothed_t = np.full_like(line.truth_t, UNLABELLED) if line.smoothed_t is None else line.smoothed_t
-        cells = zip(line.seconds_t, line.truth_t, line.predicted_t, smoothed_t, strict=True)
-        for seconds, *ids in cells:
-            writer.writerow((line.video_id, f"{seconds:g}", *(names[int(number)] for number in ids)))
-    write_text(path, buffer.getvalue())
-
-
-def read_timelines(path: Path, classes: Sequence[str]) -> tuple[Timeline, ...]:
-    """Read what `write_timelines` wrote.
-
-    Raises:
-        ValueError: the file is missing or holds a label that is not among the classes.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected the predictions of an evaluation; run `ophclip zeroshot` first")
-    numbers = {"": UNLABELLED, **{label: index for index, label in enumerate(classes)}}
-    rows: dict[str, list[tuple[float, int, int, int]]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            try:
-                ids = [numbers[row[name]] for name in ("truth", "predicted", "smoothed")]
-            except KeyError as error:
-                raise ValueError(f"{path}: {error} is not a column or class; do the classes belong to it?") from error
-            rows.setdefault(row["video"], []).append((float(row["seconds"]), ids[0], ids[1], ids[2]))
-    return tuple(_timeline(video_id, cells) for video_id, cells in rows.items())
-
-
-def _timeline(video_id: str, cells: Sequence[tuple[float, int, int, int]]) -> Timeline:
-    seconds, truth, predicted, smoothed = zip(*cells, strict=True)
-    smoothed_t = np.array(smoothed, dtype=np.int64)
-    return Timeline(
-        video_id=video_id,
-        seconds_t=np.array(seconds, dtype=np.float64),
-        truth_t=np.array(truth, dtype=np.int64),
-        predicted_t=np.array(predicted, dtype=np.int64),
-        smoothed_t=None if (smoothed_t == UNLABELLED).all() else smoothed_t,
-    )
 
 
 def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:

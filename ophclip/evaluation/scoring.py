@@ -14,8 +14,9 @@ from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
-from ophclip.evaluation.results import PhaseResult, PresenceResult, Timeline, write_result, write_timelines
+from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
+from ophclip.evaluation.timelines import Timeline, write_timelines
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress

@@ -16,9 +16,7 @@ from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, phase_chance, presence_chance
 from ophclip.evaluation.metrics import (
-    INSTRUMENT_VIDEO_MAP,
     PHASE_METRICS,
-    VIDEO_MACRO_V1,
     Floats,
     Ints,
     PhaseScore,
@@ -29,6 +27,7 @@ from ophclip.evaluation.metrics import (
     video_macro,
 )
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
 from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
@@ -45,10 +44,10 @@ from ophclip.evaluation.results import (
     PresenceVideoScore,
     Provenance,
     Throughput,
-    Timeline,
     code_version,
 )
 from ophclip.evaluation.similarity import causal_means, similarity
+from ophclip.evaluation.timelines import Timeline
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
 

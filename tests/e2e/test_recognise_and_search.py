@@ -21,9 +21,10 @@ from ophclip.config import FramePooling, IndexConfig, ModelConfig, TextConfig, V
 from ophclip.evaluation.datasets import read_cataract101, read_presence_table
 from ophclip.evaluation.embedding import class_vectors
 from ophclip.evaluation.prompts import Style, builtin_prompts
-from ophclip.evaluation.results import PhaseResult, PresenceResult, read_timelines
+from ophclip.evaluation.results import PhaseResult, PresenceResult
 from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
+from ophclip.evaluation.timelines import read_timelines
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
