@@ -14,6 +14,7 @@ from typing import Any
 
 from ingest.atomic import write_json
 from ophclip.config import PresenceThreshold
+from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
 from ophclip.evaluation.records import Source
@@ -52,6 +53,24 @@ class Throughput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProtocolFigures:
+    """What one protocol says of the same predictions."""
+
+    rule: str
+    figures: Mapping[str, Estimate]
+    videos: Mapping[str, Mapping[str, float]]
+    """Figures by video, where they are means over videos."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupFigures:
+    """`video_macro_v1` of the videos that share an attribute."""
+
+    videos: int
+    figures: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseResult:
     """Zero-shot phase recognition over a dataset. `summary` is the ensemble of all prompt styles, unsmoothed."""
 
@@ -70,6 +89,15 @@ class PhaseResult:
     absent: int
     """Cells of classes absent from a video's ground truth; they are left out."""
     timelines: tuple[Timeline, ...]
+    clips: tuple[Clip, ...]
+    protocols: Mapping[str, ProtocolFigures]
+    """Every named protocol that applies, unsmoothed."""
+    calibration: Mapping[str, Estimate]
+    """`ece` and `aurc`; empty without confidences."""
+    attributes: Mapping[str, Mapping[str, str]]
+    """What the dataset says of each video: surgeon, experience, ..."""
+    groups: Mapping[str, Mapping[str, GroupFigures]]
+    """By attribute and its value, and by length."""
 
     @property
     def headline(self) -> str:
@@ -82,7 +110,10 @@ class PhaseResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain tree without the timelines; undefined figures are null."""
-        rows = [{"video_id": name, **_score_row(score, self.classes)} for name, score in self.videos.items()]
+        rows = [
+            {"video_id": name, "attributes": dict(self.attributes[name]), **_score_row(score, self.classes)}
+            for name, score in self.videos.items()
+        ]
         tree = {
             "task": "phases",
             "provenance": asdict(self.provenance),
@@ -96,6 +127,12 @@ class PhaseResult:
             "videos": rows,
             "undefined": self.undefined,
             "absent": self.absent,
+            "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
+            "calibration": _estimates(self.calibration),
+            "groups": {
+                attribute: {value: asdict(figures) for value, figures in values.items()}
+                for attribute, values in self.groups.items()
+            },
         }
         return {key: _nulled(value) for key, value in tree.items()}
 
