@@ -134,7 +134,7 @@ class PhaseResult:
                 for attribute, values in self.groups.items()
             },
         }
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,7 +200,7 @@ class PresenceResult:
             "nulls": self.nulls,
             "unseen": list(self.unseen),
         }
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
 
 
 def code_version() -> str:
@@ -226,10 +226,10 @@ def _estimates(figures: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: asdict(figure) for name, figure in figures.items()}
 
 
-def _nulled(tree: Any) -> Any:
+def nulled(tree: Any) -> Any:
     """JSON has no NaN: undefined becomes null."""
     if isinstance(tree, dict):
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_nulled(value) for value in tree]
+        return [nulled(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

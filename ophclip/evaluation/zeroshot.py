@@ -112,7 +112,7 @@ def _timeline(
         truth_t=truth_t,
         predicted_t=scores_tc.argmax(axis=1),
         smoothed_t=smoothed_t,
-        confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale)),
+        confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale.detach())),
     )
 
 
