@@ -99,11 +99,14 @@ def test_a_random_prediction_lies_at_chance_within_its_interval() -> None:
     truth = np.repeat(np.arange(7), 60)
     drawn, others = ([_line(truth, rng.integers(0, 7, len(truth)), str(n)) for n in range(count)] for count in (8, 30))
     chance = phase_figures(Predictions(lines=others, classes=7, fps=1.0))
+    everything = np.arange(len(others))[None]
     for name, figures in phase_figures(Predictions(lines=drawn, classes=7, fps=1.0)).items():
         for metric, figure in figures.items():
-            found = estimate_statistic(figure, samples=100, seed=0)
-            expected = chance[name][metric].of(np.arange(30)[None])[0]
-            assert found.low <= expected <= found.high or np.isclose(found.mean, expected, atol=1e-3), (name, metric)
+            found, expected = estimate_statistic(figure, samples=100, seed=0), chance[name][metric].of(everything)[0]
+            # Dozens of figures are looked at, and what is expected was drawn too: a whole width instead of half of one.
+            assert abs(found.mean - expected) <= max(found.high - found.low, 1e-3), (name, metric)
+            if metric == "accuracy" and not name.startswith("relaxed"):
+                assert found.low <= 1 / 7 <= found.high
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), min_size=1, max_size=50))
