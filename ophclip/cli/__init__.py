@@ -242,6 +242,57 @@ def zeroshot(
     typer.echo(f"{result.headline}; {out / 'result.json'}")
 
 
+Result = Annotated[Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")]
+
+
+@app.command()
+def compare(first: Result, second: Result) -> None:
+    """Compare two results on the same videos: second minus first, paired 95 % interval, p by exchanging videos."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ophclip.evaluation.comparing import compare_results
+
+    rows = compare_results(first, second)
+    table = Table(box=None)
+    for heading in ("protocol", "figure", "first", "second", "change", "95 % interval", "p"):
+        table.add_column(heading, justify="left" if heading in ("protocol", "figure") else "right", no_wrap=True)
+    for row in rows:
+        one = row.difference
+        figures = f"{one.first:.3f}", f"{one.second:.3f}", f"{one.difference:+.3f}"
+        table.add_row(row.protocol, row.figure, *figures, escape(f"[{one.low:+.3f}, {one.high:+.3f}]"), f"{one.p:.3f}")
+    typer.echo(f"first: {first}, second: {second}; change is second minus first")
+    Console().print(table)
+
+
+@app.command()
+def verify(
+    result: Result,
+    bundle: Annotated[Path | None, typer.Option(help="The bundle: compute from the videos again, too.")] = None,
+    dataset: Annotated[Layout | None, typer.Option(help="Layout of the labelled data under --root.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")] = None,
+    prompts: Annotated[str, typer.Option(help="The prompts, if others were taken than are shipped.")] = "",
+    videos: Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")] = None,
+) -> None:
+    """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
+    from ophclip.evaluation.runs import DatasetKind
+    from ophclip.evaluation.verifying import verify_from_videos, verify_result
+
+    if len({bundle is None, dataset is None, root is None}) > 1:
+        raise ValueError("verify: give --bundle, --dataset and --root together, or none of them")
+    found = list(verify_result(result))
+    if bundle is not None and dataset is not None and root is not None:
+        kind = DatasetKind(dataset.value)
+        found += verify_from_videos(result, bundle, kind, root, prompts=prompts, videos=tuple(videos or ()))
+    for one in found:
+        typer.echo(str(one))
+    if found:
+        typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
+
+
 @app.command()
 def bundle(
     run: Annotated[Path, typer.Argument(help="Run folder that training wrote.")],

@@ -21,6 +21,8 @@ from ophclip.evaluation.metrics import (
     video_macro,
 )
 
+_DRAWINGS = 50
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
@@ -67,6 +69,98 @@ def _percentiles(
     drawn_b = statistic(values_v[resamples(values_v.size, samples, seed)])
     low, high = np.percentile(drawn_b, [2.5, 97.5])
     return float(low), float(high)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statistic:
+    """A figure that can be computed for any drawing of the videos."""
+
+    videos: int
+    of: Callable[[Ints], Floats]
+    """Video numbers [B, V] -> values [B]."""
+    values_v: Floats | None = None
+    """Each video's own value [V], where the figure is their mean; NaN is left out of it."""
+
+
+def mean_of_videos(values_v: Floats) -> Statistic:
+    """The mean of the values [V] of the videos."""
+    return Statistic(videos=len(values_v), of=lambda rows_bv: nanmean(values_v[rows_bv], axis=-1), values_v=values_v)
+
+
+def mean_of_cells(values_vc: Floats) -> Statistic:
+    """The mean over videos, then classes, of values [V, C]."""
+    return Statistic(videos=len(values_vc), of=lambda rows_bv: nanmean(nanmean(values_vc[rows_bv], axis=-2), axis=-1))
+
+
+def ratio_of_sums(parts_v: Ints, totals_v: Ints) -> Statistic:
+    """The share of `parts_v` in `totals_v`, summed over the videos."""
+    return Statistic(
+        videos=len(parts_v),
+        of=lambda rows_bv: parts_v[rows_bv].sum(axis=-1) / np.maximum(totals_v[rows_bv].sum(axis=-1), 1),
+    )
+
+
+def estimate_statistic(statistic: Statistic, *, samples: int, seed: int) -> Estimate:
+    """Value, cluster bootstrap's 95 % interval, and standard deviation of the videos' own values where it has them."""
+    if statistic.values_v is not None:
+        return estimate(statistic.values_v, samples=samples, seed=seed)
+    value = float(_in_blocks(statistic.of, np.arange(statistic.videos)[None])[0])
+    low = high = float("nan")
+    if statistic.videos > 1:
+        drawn_b = _in_blocks(statistic.of, resamples(statistic.videos, samples, seed))
+        drawn_b = drawn_b[~np.isnan(drawn_b)]
+        low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (low, high)
+    return Estimate(mean=value, sd=float("nan"), low=float(low), high=float(high))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """A figure of two results on the same videos: second minus first, 95 % interval and two-sided p value."""
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def paired_difference(statistic: Statistic, *, samples: int, seed: int) -> Difference:
+    """Compare the first half of the statistic's videos with the second: the same videos, as two results saw them.
+
+    The interval draws videos, for both at once. The p value exchanges the two results of a video at random (for a mean
+    over videos: flips the sign of its difference): all 2^V exchanges where they are no more than `samples`.
+    """
+    videos = statistic.videos // 2
+    one_v = np.arange(videos)
+
+    def gain(rows_bv: Ints, swapped_bv: Ints | bool = False) -> Floats:
+        first_bv, second_bv = (rows_bv + videos * swapped_bv, rows_bv + videos * (1 - swapped_bv))
+        return _in_blocks(statistic.of, second_bv) - _in_blocks(statistic.of, first_bv)
+
+    first, second = (float(statistic.of(rows)[0]) for rows in (one_v[None], one_v[None] + videos))
+    swaps_bv, exact = _exchanges(videos, samples, seed)
+    null_b = np.abs(gain(np.broadcast_to(one_v, swaps_bv.shape), swaps_bv))
+    extreme = int((null_b >= abs(second - first) - 1e-12).sum())
+    low = high = float("nan")
+    if videos > 1:
+        drawn_b = gain(resamples(videos, samples, seed))
+        drawn_b = drawn_b[~np.isnan(drawn_b)]
+        low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (low, high)
+    p = extreme / len(null_b) if exact else (extreme + 1) / (len(null_b) + 1)
+    return Difference(first=first, second=second, difference=second - first, low=float(low), high=float(high), p=p)
+
+
+def _exchanges(videos: int, samples: int, seed: int) -> tuple[Ints, bool]:
+    """Zeros and ones [B, V], and whether they are all that there are."""
+    if videos < 63 and 2**videos <= samples:
+        return (np.arange(2**videos)[:, None] >> np.arange(videos)) & 1, True
+    return np.random.default_rng(seed).integers(0, 2, size=(samples, videos)), False
+
+
+def _in_blocks(of: Callable[[Ints], Floats], rows_bv: Ints) -> Floats:
+    """The same values, a few drawings at a time: a drawing can hold as many numbers as a dataset has segments."""
+    return np.concatenate([of(rows_bv[start : start + _DRAWINGS]) for start in range(0, len(rows_bv), _DRAWINGS)])
 
 
 def phase_chance(truths: Sequence[Ints], classes: int, *, samples: int, seed: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The named protocols. A result without a protocol name is not a result.
+"""The figures of one video, from which the named protocols (`protocols`) are made.
 
 `video_macro_v1`: 1 fps by timestamp, unrelaxed. Per video: accuracy, and precision, recall, F1 and Jaccard averaged
 over the classes present in that video's ground truth; then mean and standard deviation over videos. A precision
@@ -19,16 +19,13 @@ from numpy.typing import NDArray
 
 from ophclip.config import PresenceThreshold
 
-VIDEO_MACRO_V1 = "video_macro_v1"
-INSTRUMENT_VIDEO_MAP = "instrument_video_map"
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseScore:
-    """`video_macro_v1` of one video. `f1_c` holds NaN where a class is absent from the ground truth."""
+    """Macro figures of one video. `f1_c` holds NaN where a class is not counted."""
 
     seconds: int
     accuracy: float
@@ -38,7 +35,7 @@ class PhaseScore:
     jaccard: float
     f1_c: Floats
     undefined: int
-    """Classes of the ground truth that were never predicted: their precision has no denominator."""
+    """Counted classes that were never predicted: their precision has no denominator."""
 
 
 PHASE_METRICS = ("accuracy", "precision", "recall", "f1", "jaccard")
@@ -66,23 +63,35 @@ def video_macro(counts_cc: Ints) -> PhaseScore:
     Raises:
         ValueError: there is no labelled second.
     """
+    return _macro(counts_cc, counts_cc.sum(axis=1) > 0)
+
+
+def union_macro(counts_cc: Ints) -> PhaseScore:
+    """The same, averaged over the classes that are in the ground truth or the prediction: `sklearn_union`.
+
+    Raises:
+        ValueError: there is no labelled second.
+    """
+    return _macro(counts_cc, counts_cc.sum(axis=1) + counts_cc.sum(axis=0) > 0)
+
+
+def _macro(counts_cc: Ints, counted_c: NDArray[np.bool_]) -> PhaseScore:
     total = int(counts_cc.sum())
     if total == 0:
         raise ValueError("a video without a labelled second cannot be scored; leave it out of the dataset")
     hit_c = np.diagonal(counts_cc).astype(np.float64)
     truth_c, predicted_c = counts_cc.sum(axis=1), counts_cc.sum(axis=0)
-    present_c = truth_c > 0
-    f1_c = np.where(present_c, 2 * hit_c / np.maximum(truth_c + predicted_c, 1), np.nan)
+    f1_c = np.where(counted_c, 2 * hit_c / np.maximum(truth_c + predicted_c, 1), np.nan)
     union_c = np.maximum(truth_c + predicted_c - hit_c, 1)
     return PhaseScore(
         seconds=total,
         accuracy=float(hit_c.sum() / total),
-        precision=float((hit_c / np.maximum(predicted_c, 1))[present_c].mean()),
-        recall=float((hit_c / np.maximum(truth_c, 1))[present_c].mean()),
-        f1=float(f1_c[present_c].mean()),
-        jaccard=float((hit_c / union_c)[present_c].mean()),
+        precision=float((hit_c / np.maximum(predicted_c, 1))[counted_c].mean()),
+        recall=float((hit_c / np.maximum(truth_c, 1))[counted_c].mean()),
+        f1=float(f1_c[counted_c].mean()),
+        jaccard=float((hit_c / union_c)[counted_c].mean()),
         f1_c=f1_c,
-        undefined=int((present_c & (predicted_c == 0)).sum()),
+        undefined=int((counted_c & (predicted_c == 0)).sum()),
     )
 
 

@@ -23,7 +23,7 @@ from ingest.atomic import write_bytes
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import UNLABELLED
-from ophclip.evaluation.results import Timeline
+from ophclip.evaluation.timelines import Timeline
 
 INK = "#1f2933"
 QUIET = "#7b8794"

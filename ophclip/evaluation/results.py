@@ -5,8 +5,6 @@ Shapes: T scored seconds of one video, C classes.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ingest.atomic import write_json, write_text
+from ingest.atomic import write_json
 from ophclip.config import PresenceThreshold
+from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
-from ophclip.evaluation.metrics import Floats, Ints, PhaseScore
-from ophclip.evaluation.records import UNLABELLED, Source
+from ophclip.evaluation.metrics import Floats, PhaseScore
+from ophclip.evaluation.records import Source
+from ophclip.evaluation.timelines import Timeline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,14 +53,21 @@ class Throughput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Timeline:
-    """Truth and prediction of one video by second, as class ids; UNLABELLED where the truth says nothing."""
+class ProtocolFigures:
+    """What one protocol says of the same predictions."""
 
-    video_id: str
-    seconds_t: Floats
-    truth_t: Ints
-    predicted_t: Ints
-    smoothed_t: Ints | None = None
+    rule: str
+    figures: Mapping[str, Estimate]
+    videos: Mapping[str, Mapping[str, float]]
+    """Figures by video, where they are means over videos."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupFigures:
+    """`video_macro_v1` of the videos that share an attribute."""
+
+    videos: int
+    figures: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +89,15 @@ class PhaseResult:
     absent: int
     """Cells of classes absent from a video's ground truth; they are left out."""
     timelines: tuple[Timeline, ...]
+    clips: tuple[Clip, ...]
+    protocols: Mapping[str, ProtocolFigures]
+    """Every named protocol that applies, unsmoothed."""
+    calibration: Mapping[str, Estimate]
+    """`ece` and `aurc`; empty without confidences."""
+    attributes: Mapping[str, Mapping[str, str]]
+    """What the dataset says of each video: surgeon, experience, ..."""
+    groups: Mapping[str, Mapping[str, GroupFigures]]
+    """By attribute and its value, and by length."""
 
     @property
     def headline(self) -> str:
@@ -96,7 +110,10 @@ class PhaseResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain tree without the timelines; undefined figures are null."""
-        rows = [{"video_id": name, **_score_row(score, self.classes)} for name, score in self.videos.items()]
+        rows = [
+            {"video_id": name, "attributes": dict(self.attributes[name]), **_score_row(score, self.classes)}
+            for name, score in self.videos.items()
+        ]
         tree = {
             "task": "phases",
             "provenance": asdict(self.provenance),
@@ -110,8 +127,14 @@ class PhaseResult:
             "videos": rows,
             "undefined": self.undefined,
             "absent": self.absent,
+            "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
+            "calibration": _estimates(self.calibration),
+            "groups": {
+                attribute: {value: asdict(figures) for value, figures in values.items()}
+                for attribute, values in self.groups.items()
+            },
         }
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +200,7 @@ class PresenceResult:
             "nulls": self.nulls,
             "unseen": list(self.unseen),
         }
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
 
 
 def code_version() -> str:
@@ -188,52 +211,6 @@ def code_version() -> str:
 def write_result(path: Path, result: PhaseResult | PresenceResult) -> None:
     """Write the JSON of a result, whole or not at all."""
     write_json(path, result.to_json())
-
-
-def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence[str]) -> None:
-    """CSV of `video,seconds,truth,predicted,smoothed` with labels; unlabelled and unsmoothed cells are empty."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("video", "seconds", "truth", "predicted", "smoothed"))
-    names = {UNLABELLED: "", **dict(enumerate(classes))}
-    for line in timelines:
-        smoothed_t = np.full_like(line.truth_t, UNLABELLED) if line.smoothed_t is None else line.smoothed_t
-        cells = zip(line.seconds_t, line.truth_t, line.predicted_t, smoothed_t, strict=True)
-        for seconds, *ids in cells:
-            writer.writerow((line.video_id, f"{seconds:g}", *(names[int(number)] for number in ids)))
-    write_text(path, buffer.getvalue())
-
-
-def read_timelines(path: Path, classes: Sequence[str]) -> tuple[Timeline, ...]:
-    """Read what `write_timelines` wrote.
-
-    Raises:
-        ValueError: the file is missing or holds a label that is not among the classes.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected the predictions of an evaluation; run `ophclip zeroshot` first")
-    numbers = {"": UNLABELLED, **{label: index for index, label in enumerate(classes)}}
-    rows: dict[str, list[tuple[float, int, int, int]]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            try:
-                ids = [numbers[row[name]] for name in ("truth", "predicted", "smoothed")]
-            except KeyError as error:
-                raise ValueError(f"{path}: {error} is not a column or class; do the classes belong to it?") from error
-            rows.setdefault(row["video"], []).append((float(row["seconds"]), ids[0], ids[1], ids[2]))
-    return tuple(_timeline(video_id, cells) for video_id, cells in rows.items())
-
-
-def _timeline(video_id: str, cells: Sequence[tuple[float, int, int, int]]) -> Timeline:
-    seconds, truth, predicted, smoothed = zip(*cells, strict=True)
-    smoothed_t = np.array(smoothed, dtype=np.int64)
-    return Timeline(
-        video_id=video_id,
-        seconds_t=np.array(seconds, dtype=np.float64),
-        truth_t=np.array(truth, dtype=np.int64),
-        predicted_t=np.array(predicted, dtype=np.int64),
-        smoothed_t=None if (smoothed_t == UNLABELLED).all() else smoothed_t,
-    )
 
 
 def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:
@@ -249,10 +226,10 @@ def _estimates(figures: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: asdict(figure) for name, figure in figures.items()}
 
 
-def _nulled(tree: Any) -> Any:
+def nulled(tree: Any) -> Any:
     """JSON has no NaN: undefined becomes null."""
     if isinstance(tree, dict):
-        return {key: _nulled(value) for key, value in tree.items()}
+        return {key: nulled(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_nulled(value) for value in tree]
+        return [nulled(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

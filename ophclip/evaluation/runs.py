@@ -1,8 +1,8 @@
 """`ophclip zeroshot`: a bundle and a dataset, or one video, in; a folder with figures, predictions and pictures out.
 
-OUT/result.json   OUT/predictions.csv   OUT/classes.png   OUT/ribbons/VIDEO.png        of phases
-OUT/result.json   OUT/classes.png                                                      of presence
-OUT/similarity.csv   OUT/similarity.png   OUT/ribbon.png                               of one video
+OUT/result.json   OUT/predictions.csv   OUT/clips.csv   OUT/classes.png   OUT/ribbons/VIDEO.png   of phases
+OUT/result.json   OUT/classes.png                                                                 of presence
+OUT/similarity.csv   OUT/similarity.png   OUT/ribbon.png                                          of one video
 
 What was given is looked at before torch is loaded; the work is done in `scoring`.
 """

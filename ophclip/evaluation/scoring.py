@@ -10,12 +10,14 @@ import numpy as np
 
 from ingest.atomic import write_text
 from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
-from ophclip.evaluation.results import PhaseResult, PresenceResult, Timeline, write_result, write_timelines
+from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
+from ophclip.evaluation.timelines import Timeline, write_timelines
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
@@ -41,8 +43,9 @@ def score_dataset(
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
-    """Write `result.json`, `predictions.csv`, bars of F1 by class and a ribbon for each video."""
+    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video."""
     write_timelines(out / "predictions.csv", result.timelines, result.classes)
+    write_clips(out / "clips.csv", result.clips)
     for line in result.timelines:
         score = result.videos[line.video_id]
         note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"

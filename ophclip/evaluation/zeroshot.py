@@ -6,29 +6,25 @@ Shapes: T frames, N labelled seconds, C classes, D width, V videos.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.clips import rank_clips
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
-from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, phase_chance, presence_chance
+from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
 from ophclip.evaluation.metrics import (
-    INSTRUMENT_VIDEO_MAP,
-    PHASE_METRICS,
-    VIDEO_MACRO_V1,
     Floats,
     Ints,
-    PhaseScore,
     average_precisions,
-    confusion,
     false_positive_rates,
     nanmean,
-    video_macro,
 )
+from ophclip.evaluation.phases import phase_result, phase_scores, phase_summary
 from ophclip.evaluation.prompts import PromptSet, Style
+from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
 from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
@@ -45,10 +41,10 @@ from ophclip.evaluation.results import (
     PresenceVideoScore,
     Provenance,
     Throughput,
-    Timeline,
     code_version,
 )
 from ophclip.evaluation.similarity import causal_means, similarity
+from ophclip.evaluation.timelines import CONFIDENCE_DIGITS, Timeline
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
 
@@ -60,7 +56,7 @@ def evaluate_phases(
     config: ZeroShotConfig,
     progress: Progress | None = None,
 ) -> PhaseResult:
-    """Zero-shot phase recognition by `video_macro_v1`.
+    """Zero-shot phase recognition by every named protocol, `video_macro_v1` first.
 
     Raises:
         ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
@@ -68,35 +64,28 @@ def evaluate_phases(
     chosen = prompts.for_labels(dataset.classes, distinct=True)
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
-    lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
-    main = lines[Style.ENSEMBLE]
-    scores = {style: _phase_scores(lines[style], len(dataset.classes)) for style in lines}
-    best = scores[Style.ENSEMBLE]
-    smoothed = (
-        _phase_scores([_of_smoothed(line) for line in main], len(dataset.classes)) if config.smoothing_seconds else {}
+    provenance = _provenance(
+        VIDEO_MACRO_V1, dataset.source, phase_split_hash(dataset), prompts=chosen, loaded=store.loaded, config=config
     )
-    labels_c = np.stack([score.f1_c for score in best.values()])
-    truths = [line.truth_t for line in main]
-    return PhaseResult(
-        provenance=_provenance(
-            VIDEO_MACRO_V1,
-            dataset.source,
-            phase_split_hash(dataset),
-            prompts=chosen,
-            loaded=store.loaded,
-            config=config,
-        ),
-        throughput=spent.throughput([video.path for video in dataset.videos]),
-        classes=dataset.classes,
-        summary=_summary(best, config),
-        chance=phase_chance(truths, len(dataset.classes), samples=config.chance_samples, seed=config.seed),
-        styles={style.value: _summary(scores[style], config) for style in scores},
-        smoothed=_summary(smoothed, config) if smoothed else {},
-        class_f1=_by_class(dataset.classes, labels_c, config),
-        videos=best,
-        undefined=sum(score.undefined for score in best.values()),
-        absent=int(np.isnan(labels_c).sum()),
-        timelines=tuple(main),
+    lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
+    singles = {style.value: lines[style] for style in lines if style is not Style.ENSEMBLE}
+    vectors_cd = class_vectors(store, chosen, Style.ENSEMBLE)
+    clips = [
+        clip
+        for video in dataset.videos
+        for clip in rank_clips(video, dataset.classes, *similarity(store, video.path, vectors_cd, config))
+    ]
+    return phase_result(
+        provenance,
+        spent.throughput([video.path for video in dataset.videos]),
+        dataset.classes,
+        lines[Style.ENSEMBLE],
+        clips=clips,
+        styles={
+            name: phase_summary(phase_scores(given, len(dataset.classes)), provenance)
+            for name, given in singles.items()
+        },
+        attributes={video.video_id: video.attributes for video in dataset.videos},
     )
 
 
@@ -123,21 +112,14 @@ def _timeline(
         truth_t=truth_t,
         predicted_t=scores_tc.argmax(axis=1),
         smoothed_t=smoothed_t,
+        confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale.detach())),
     )
 
 
-def _of_smoothed(line: Timeline) -> Timeline:
-    return replace(line, predicted_t=line.predicted_t if line.smoothed_t is None else line.smoothed_t)
-
-
-def _phase_scores(lines: Sequence[Timeline], classes: int) -> dict[str, PhaseScore]:
-    return {line.video_id: video_macro(confusion(line.truth_t, line.predicted_t, classes)) for line in lines}
-
-
-def _summary(scores: Mapping[str, PhaseScore], config: ZeroShotConfig) -> dict[str, Estimate]:
-    return {
-        name: _estimate(np.array([getattr(score, name) for score in scores.values()]), config) for name in PHASE_METRICS
-    }
+def _confidence(logits_tc: Floats) -> Floats:
+    """The highest softmax probability of each second [T]."""
+    odds_tc = np.exp(logits_tc - logits_tc.max(axis=1, keepdims=True))
+    return np.asarray((1.0 / odds_tc.sum(axis=1)).round(CONFIDENCE_DIGITS))
 
 
 def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:

@@ -57,6 +57,9 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a dataset": (("zeroshot", "no_bundle", "--dataset", "cataract101", "--root", "no_data"), "no_data"),
     "a bundle to recognise with": (("zeroshot", "no_bundle", "--video", "a.mp4"), "no_bundle"),
     "prompts": (("zeroshot", "no_bundle", "--video", "a.mp4", "--prompts", "no_prompts.yaml"), "no_prompts.yaml"),
+    "a result to compare": (("compare", "no_result", "no_other"), "no_result"),
+    "a result to verify": (("verify", "no_result"), "no_result"),
+    "half of what computes a result again": (("verify", "no_result", "--bundle", "b"), "--root"),
     "a run to pack": (("bundle", "no_run", "--out", "bundle"), "no_run"),
 }
 

@@ -18,12 +18,15 @@ from ingest.media import frames_at
 from ingest.records import Clip
 from ingest.shards import sha256_of
 from ophclip.config import IndexConfig, ZeroShotConfig
+from ophclip.evaluation.comparing import compare_results
 from ophclip.evaluation.datasets import read_cataract101, read_presence_table
 from ophclip.evaluation.embedding import class_vectors
 from ophclip.evaluation.prompts import Style, builtin_prompts
-from ophclip.evaluation.results import PhaseResult, PresenceResult, read_timelines
+from ophclip.evaluation.results import PhaseResult, PresenceResult
 from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
+from ophclip.evaluation.timelines import read_timelines
+from ophclip.evaluation.verifying import verify_from_videos, verify_result
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualConfig
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
@@ -134,6 +137,8 @@ def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Pa
     written = json.loads((tmp_path / "out" / "result.json").read_text())
     assert written["provenance"]["protocol"] == "video_macro_v1"
     assert set(written["styles"]) == {"name", "narration", "description", "ensemble"}
+    assert {"video_macro_v1", "frame_micro", "localisation_map", "clip_topk"} <= set(written["protocols"])
+    assert written["calibration"].keys() == {"ece", "aurc"}
     assert set(written["smoothed"]) == {"accuracy", "precision", "recall", "f1", "jaccard"}
     lines = read_timelines(tmp_path / "out" / "predictions.csv", result.classes)
     for line, kept in zip(lines, result.timelines, strict=True):
@@ -141,12 +146,17 @@ def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Pa
         np.testing.assert_array_equal(line.predicted_t, kept.predicted_t)
         np.testing.assert_array_equal(line.smoothed_t, kept.smoothed_t)
     assert {path.name for path in (tmp_path / "out" / "ribbons").iterdir()} == {"case_001.png", "case_002.png"}
+    assert verify_result(tmp_path / "out") == ()
+    bundle, root = place / "bundle", place / "cataract101"
+    assert verify_from_videos(tmp_path / "out", bundle, DatasetKind.CATARACT101, root) == ()
     again = zeroshot_dataset(
         place / "bundle", DatasetKind.PRESENCE_TABLE, place / "presence.csv", tmp_path / "presence", config=CONFIG,
         videos=(place / "cataract101",), cache=tmp_path / "cache",
     )  # fmt: skip
     assert isinstance(again, PresenceResult)
     assert again.throughput.frames == 0
+    assert verify_result(tmp_path / "presence") == ()
+    assert compare_results(tmp_path / "presence", tmp_path / "presence")[0].difference.difference == 0
     cached = next((tmp_path / "cache").rglob("*.npz"))
     cached.write_bytes(b"damaged")
     mended = zeroshot_dataset(

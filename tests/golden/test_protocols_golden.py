@@ -1,18 +1,28 @@
-"""Protocol figures of a fixed case, kept on 2026-11-23. Run this file as a script to renew them."""
+"""Protocols on cases worked out by hand, and figures of a fixed case, kept on 2026-11-23.
+
+Run this file as a script to renew `kept`; the other entries are fractions that were computed on paper.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import estimate, estimate_cells, phase_chance, presence_chance
 from ophclip.evaluation.metrics import PHASE_METRICS, average_precisions, confusion, video_macro
+from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions
+from ophclip.evaluation.records import LabelSegment, class_ids_at
+from ophclip.evaluation.timelines import Timeline
 
 GOLDEN = Path(__file__).with_name("protocols.json")
+BY_HAND = json.loads(GOLDEN.read_text(encoding="utf-8"))
 VIDEOS, CLASSES = 6, 5
 
 
@@ -40,7 +50,7 @@ def _figures() -> dict[str, object]:
 
 
 def test_protocols_give_what_they_gave() -> None:
-    kept, found = json.loads(GOLDEN.read_text(encoding="utf-8")), _figures()
+    kept, found = BY_HAND["kept"], _figures()
     assert found.keys() == kept.keys()
     for name, figures in kept.items():
         flat = figures if isinstance(figures, dict) else {"": figures}
@@ -49,5 +59,49 @@ def test_protocols_give_what_they_gave() -> None:
             assert given[key] == pytest.approx(value), (name, key)
 
 
+def _ids(text: str, fps: float = 1.0) -> np.ndarray:
+    """`0*4 1*2` is four times class 0, then twice class 1; `[0,6)=0 [4,10)=1` are segments in seconds."""
+    if not text.startswith("["):
+        return np.concatenate(
+            [np.full(int(times), int(label)) for label, times in (r.split("*") for r in text.split())]
+        )
+    segments = []
+    for part in text.split():
+        (start, end), label = part[1 : part.index(")")].split(","), part.split("=")[1]
+        segments.append(LabelSegment(start_seconds=float(start), end_seconds=float(end), label=label))
+    seconds = np.arange(max(part.end_seconds for part in segments) * fps) / fps
+    return class_ids_at(segments, [str(number) for number in range(10)], seconds)
+
+
+@pytest.mark.parametrize("case", BY_HAND["by_hand"], ids=lambda case: case["name"])
+def test_protocols_give_what_was_worked_out_by_hand(case: dict[str, Any]) -> None:
+    lines = []
+    for number, (true, guess) in enumerate(case["videos"]):
+        truth, predicted = _ids(true, case["fps"]), _ids(guess, case["fps"])
+        seconds = np.arange(len(truth)) / case["fps"]
+        lines.append(Timeline(video_id=str(number), seconds_t=seconds, truth_t=truth, predicted_t=predicted))
+    given = Predictions(lines=lines, classes=case["classes"], fps=case["fps"])
+    everything = np.arange(len(lines))[None]
+    for name, expected in case["expected"].items():
+        figures = PROTOCOLS[name].figures(given)
+        assert expected.keys() <= figures.keys()
+        for metric, value in expected.items():
+            found = float(figures[metric].of(everything)[0])
+            assert found == pytest.approx(float(Fraction(value)), abs=1e-9), (name, metric)
+
+
+def test_clips_and_instruments_give_what_was_worked_out_by_hand() -> None:
+    case = BY_HAND["clip_topk"]
+    span = {"start_seconds": 0.0, "end_seconds": 1.0, "label": ""}
+    clips = [Clip(video_id=name, rank=rank, **span) for name, ranks in case["ranks"].items() for rank in ranks]
+    figures = PROTOCOLS[CLIP_TOPK].figures(clips, list(case["ranks"]))
+    for name in ("top1", "top5"):
+        assert figures[name].of(np.arange(2)[None])[0] == pytest.approx(float(Fraction(case[name])), abs=1e-9)
+    case = BY_HAND["instrument_video_map"]
+    found = PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(np.array(case["cells"], dtype=np.float64))
+    expected = float(Fraction(case["mean_average_precision"]))
+    assert found["mean_average_precision"].of(np.arange(2)[None])[0] == pytest.approx(expected, abs=1e-9)
+
+
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(_figures(), indent=2) + "\n", encoding="utf-8")
+    GOLDEN.write_text(json.dumps({**BY_HAND, "kept": _figures()}, indent=2) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -12,10 +13,14 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
 )
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_jaccard_index
 
 from ophclip.evaluation.intervals import estimate_cells, resamples
 from ophclip.evaluation.metrics import average_precision, confusion, video_macro
+from ophclip.evaluation.protocols import PROTOCOLS, Predictions, phase_figures
+from ophclip.evaluation.relaxed import legacy_relaxed, runs
 from ophclip.evaluation.similarity import causal_means
+from ophclip.evaluation.timelines import Timeline
 from ophclip.evaluation.vectors import window_spans
 from ophclip.search.windows import cut_windows
 
@@ -81,3 +86,110 @@ def test_spans_of_windows_equal_a_loop() -> None:
     for window in windows:
         inside = [row for row in range(25) if window.start_seconds <= row / 2 < window.end_seconds]
         assert list(range(*window.span)) == inside
+
+
+def _line(rng: np.random.Generator, classes: int, name: str, *, confident: bool = False) -> Timeline:
+    """Phases in runs, and a prediction that is right half of the time, in runs too."""
+    truth = np.repeat(rng.integers(0, classes, size=12), rng.integers(1, 25, size=12))
+    places = np.arange(len(truth)) // 6
+    guess = np.where(rng.random(places[-1] + 1)[places] < 0.5, truth, rng.integers(0, classes, len(truth))[places])
+    sure = rng.random(len(truth)) if confident else None
+    seconds = np.arange(float(len(truth)))
+    return Timeline(video_id=name, seconds_t=seconds, truth_t=truth, predicted_t=guess, confidence_t=sure)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_union_and_micro_equal_scikit_learn_and_torchmetrics(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lines = [_line(rng, 9, str(number)) for number in range(3)]
+    figures = phase_figures(Predictions(lines=lines, classes=9, fps=1.0))
+    everything = np.arange(3)[None]
+    given = {"average": "macro", "zero_division": 0}
+    for name, judge in {
+        "precision": precision_score,
+        "recall": recall_score,
+        "f1": f1_score,
+        "jaccard": jaccard_score,
+    }.items():
+        values = [judge(line.truth_t, line.predicted_t, **given) for line in lines]
+        assert figures["sklearn_union"][name].of(everything)[0] == pytest.approx(np.mean(values), abs=1e-9)
+    assert set(figures["camma_zeroshot"]) == {"accuracy", "f1"}
+    assert figures["camma_zeroshot"]["f1"].of(everything) == figures["sklearn_union"]["f1"].of(everything)
+    truth, guess = (
+        torch.from_numpy(np.concatenate([getattr(line, side) for line in lines])) for side in ("truth_t", "predicted_t")
+    )
+    torch_judges = {"accuracy": multiclass_accuracy, "f1": multiclass_f1_score, "jaccard": multiclass_jaccard_index}
+    for name, judge in torch_judges.items():
+        value = judge(guess, truth, num_classes=9, average="micro").item()
+        assert figures["frame_micro"][name].of(everything)[0] == pytest.approx(value, abs=1e-6)
+    for name, judge in {"precision": precision_score, "recall": recall_score, "jaccard": jaccard_score}.items():
+        value = judge(truth.numpy(), guess.numpy(), average="micro")
+        assert figures["frame_micro"][name].of(everything)[0] == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize("classes", [7, 8])
+def test_the_legacy_rule_equals_a_loop_over_seconds(classes: int) -> None:
+    for seed in range(10):
+        line = _line(np.random.default_rng(seed), classes, "v")
+        truth, guess = line.truth_t, line.predicted_t
+        difference = (guess - truth).tolist()
+        for first, stop in runs(truth):
+            reach, phase = min(10, stop - first), int(truth[first]) + 1
+            late = [-1, -2] if phase > classes - 2 else [-1]
+            early = [1, 2] if phase > classes - 4 else [1]
+            for step in range(reach):
+                if difference[first + step] in late:
+                    difference[first + step] = 0
+            misread = [difference[stop - reach + step] in early for step in range(reach)]
+            for step in range(reach):
+                if misread[step]:
+                    difference[first + step] = 0
+        score = legacy_relaxed(truth, guess, classes, 1.0)
+        assert score.accuracy == pytest.approx(np.mean([value == 0 for value in difference]))
+        for phase in range(classes):
+            either = [n for n in range(len(truth)) if phase in (truth[n], guess[n])]
+            hits = sum(difference[n] == 0 for n in either)
+            if (truth == phase).any():
+                assert score.jaccard_c[phase] == pytest.approx(hits / len(either))
+                assert score.recall_c[phase] == pytest.approx(min(hits / (truth == phase).sum(), 1))
+            else:
+                assert np.isnan([score.jaccard_c[phase], score.recall_c[phase], score.precision_c[phase]]).all()
+
+
+def test_localisation_equals_a_loop_over_segments() -> None:
+    rng = np.random.default_rng(0)
+    lines = [_line(rng, 4, str(number), confident=True) for number in range(4)]
+    figures = PROTOCOLS["localisation_map"].figures(Predictions(lines=lines, classes=4, fps=1.0))
+    for rows in ([0, 1, 2, 3], [2, 0], [3]):
+        drawn = [lines[number] for number in rows]
+        values = [np.nanmean([_precision_by_loop(drawn, label, bar) for label in range(4)]) for bar in (0.3, 0.5, 0.7)]
+        for bar, value in zip((0.3, 0.5, 0.7), values, strict=True):
+            assert figures[f"map_{bar}"].of(np.array([rows]))[0] == pytest.approx(value, abs=1e-9)
+
+
+def _precision_by_loop(lines: list[Timeline], label: int, bar: float) -> float:
+    truths = [[set(range(*span)) for span in runs(line.truth_t) if line.truth_t[span[0]] == label] for line in lines]
+    guesses = [
+        (float(np.mean(line.confidence_t[slice(*span)])), number, set(range(*span)))
+        for number, line in enumerate(lines)
+        for span in runs(line.predicted_t)
+        if line.predicted_t[span[0]] == label
+    ]
+    hits, taken = [], set()
+    for _, number, seconds in sorted(guesses, key=lambda guess: -guess[0]):
+        best = max(
+            (
+                (len(seconds & other) / len(seconds | other), place)
+                for place, other in enumerate(truths[number])
+                if (number, place) not in taken
+            ),
+            default=(0.0, -1),
+        )
+        hits.append(best[0] >= bar)
+        if best[0] >= bar:
+            taken.add((number, best[1]))
+    total = sum(map(len, truths))
+    if not total:
+        return float("nan")
+    precisions = [sum(hits[: rank + 1]) / (rank + 1) for rank in range(len(hits))]
+    return sum(max(precisions[rank:]) for rank, hit in enumerate(hits) if hit) / total

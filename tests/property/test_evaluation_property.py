@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ophclip.evaluation.intervals import estimate_statistic
 from ophclip.evaluation.metrics import average_precision, confusion, video_macro
+from ophclip.evaluation.protocols import Predictions, phase_figures
 from ophclip.evaluation.records import UNLABELLED, LabelSegment, class_ids_at
+from ophclip.evaluation.timelines import Timeline
 from ophclip.search.hits import MERGED_WINDOWS, Found, merge_overlapping
 from ophclip.search.windows import cut_windows
 
@@ -56,6 +59,54 @@ def test_scores_do_not_depend_on_how_classes_are_numbered(truth: list[int], orde
     true, guess, renamed = np.array(truth), rng.integers(0, 4, size=len(truth)), np.array(order)
     one, other = video_macro(confusion(true, guess, 4)), video_macro(confusion(renamed[true], renamed[guess], 4))
     np.testing.assert_allclose([one.f1, one.jaccard, one.precision], [other.f1, other.jaccard, other.precision])
+
+
+def _line(truth: np.ndarray, guess: np.ndarray, name: str = "v") -> Timeline:
+    return Timeline(video_id=name, seconds_t=np.arange(float(len(truth))), truth_t=truth, predicted_t=guess)
+
+
+@settings(max_examples=20)
+@given(st.lists(ids, min_size=1, max_size=3), st.sampled_from([4, 7, 8]), st.sampled_from([1.0, 25.0]))
+def test_the_truth_itself_scores_one_in_every_protocol(truths: list[list[int]], classes: int, fps: float) -> None:
+    lines = [_line(np.array(truth), np.array(truth)) for truth in truths]
+    found = phase_figures(Predictions(lines=lines, classes=classes, fps=fps))
+    assert ("relaxed10s_legacy" in found) == (classes in (7, 8))
+    for figures in found.values():
+        for figure in figures.values():
+            np.testing.assert_allclose(figure.of(np.arange(len(lines))[None]), 1.0)
+
+
+@settings(max_examples=40)
+@given(ids, st.data(), st.sampled_from([0.2, 1.0]))
+def test_tolerance_only_raises_and_every_figure_lies_between_zero_and_one(
+    truth: list[int], data: st.DataObject, fps: float
+) -> None:
+    guess = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(truth), max_size=len(truth))))
+    found = phase_figures(Predictions(lines=[_line(np.array(truth), guess)], classes=7, fps=fps))
+    values = {
+        (name, metric): float(figure.of(np.zeros((1, 1), dtype=np.int64))[0])
+        for name, figures in found.items()
+        for metric, figure in figures.items()
+    }
+    assert all(0 <= value <= 1 for value in values.values() if not np.isnan(value))
+    assert values["relaxed10s_fixed", "accuracy"] >= values["video_macro_v1", "accuracy"]
+    assert values["relaxed10s_fixed", "f1"] >= values["video_macro_v1", "f1"] - 1e-12
+    assert values["sklearn_union", "f1"] <= values["video_macro_v1", "f1"] + 1e-12
+
+
+def test_a_random_prediction_lies_at_chance_within_its_interval() -> None:
+    rng = np.random.default_rng(3)
+    truth = np.repeat(np.arange(7), 60)
+    drawn, others = ([_line(truth, rng.integers(0, 7, len(truth)), str(n)) for n in range(count)] for count in (8, 30))
+    chance = phase_figures(Predictions(lines=others, classes=7, fps=1.0))
+    everything = np.arange(len(others))[None]
+    for name, figures in phase_figures(Predictions(lines=drawn, classes=7, fps=1.0)).items():
+        for metric, figure in figures.items():
+            found, expected = estimate_statistic(figure, samples=100, seed=0), chance[name][metric].of(everything)[0]
+            # Dozens of figures are looked at, and what is expected was drawn too: a whole width instead of half of one.
+            assert abs(found.mean - expected) <= max(found.high - found.low, 1e-3), (name, metric)
+            if metric == "accuracy" and not name.startswith("relaxed"):
+                assert found.low <= 1 / 7 <= found.high
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), min_size=1, max_size=50))

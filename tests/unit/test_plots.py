@@ -19,7 +19,7 @@ from ophclip.evaluation.plots import (
     save_figure,
     similarity_map,
 )
-from ophclip.evaluation.results import Timeline
+from ophclip.evaluation.timelines import Timeline
 
 CLASSES = tuple(f"phase {number}" for number in range(30))
 

@@ -1,0 +1,99 @@
+"""`ophclip compare`: two results on the same videos, their differences, and whether chance would give as much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ophclip.evaluation.clips import clip_topk
+from ophclip.evaluation.intervals import Difference, Statistic, paired_difference
+from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
+from ophclip.evaluation.reading import PRESENCE, Written, read_result
+
+_SAME = {
+    "protocol": "protocols",
+    "fps": "frames per second",
+    "split_sha256": "videos or labels (split hash)",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One figure of one protocol in two results."""
+
+    protocol: str
+    figure: str
+    difference: Difference
+
+
+def compare_results(first: Path, second: Path) -> tuple[Row, ...]:
+    """Every figure of both results with the paired 95 % interval of the second minus the first, and its p value.
+
+    Videos are drawn, and exchanged, with the seed and as many times as the first result's bootstrap says.
+
+    Raises:
+        ValueError: a result is not there, or they differ in task, protocol, fps, split or classes.
+    """
+    one, other = read_result(first), read_result(second)
+    _require_same(one, other)
+    figures = _presence_figures(one, other) if one.task == PRESENCE else _phase_figures(one, other)
+    samples, seed = one.provenance.bootstrap_samples, one.provenance.seed
+    return tuple(
+        Row(protocol=protocol, figure=name, difference=paired_difference(figure, samples=samples, seed=seed))
+        for protocol, given in figures.items()
+        for name, figure in given.items()
+    )
+
+
+def _require_same(one: Written, other: Written) -> None:
+    reason = ""
+    if one.task != other.task:
+        reason = f"tasks: {one.task}, {other.task}"
+    for field, words in _SAME.items():
+        values = getattr(one.provenance, field), getattr(other.provenance, field)
+        if not reason and values[0] != values[1]:
+            reason = f"{words}: {values[0]}, {values[1]}"
+    if not reason and one.classes != other.classes:
+        odd = sorted(set(one.classes) ^ set(other.classes))
+        reason = f"classes: {odd[0]!r} is in one only" if odd else "the order of classes"
+    if reason:
+        raise ValueError(
+            f"{one.path} and {other.path} cannot be compared: different {reason}; evaluate both in the same way"
+        )
+
+
+def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
+    """Figures of the videos of one result, followed by those of the other in the same order."""
+    first, second = (sorted(given.timelines, key=lambda line: line.video_id) for given in (one, other))
+    names = [line.video_id for line in first]
+    _require_videos(one, other, names, [line.video_id for line in second])
+    for left, right in zip(first, second, strict=True):
+        if not np.array_equal(left.truth_t, right.truth_t):
+            raise ValueError(
+                f"{one.path} and {other.path} cannot be compared: different truth of {left.video_id} by second; were "
+                "the videos cut or encoded anew?"
+            )
+    lines = [*first, *second]
+    figures = phase_figures(Predictions(lines=lines, classes=len(one.classes), fps=one.provenance.fps))
+    sides = zip("12", (one, other), strict=True)
+    clips = [replace(clip, video_id=side + clip.video_id) for side, given in sides for clip in given.clips]
+    return {**figures, CLIP_TOPK: clip_topk(clips, [side + name for side in "12" for name in names])}
+
+
+def _require_videos(one: Written, other: Written, names: Sequence[str], others: Sequence[str]) -> None:
+    if names != others:
+        odd = sorted(set(names) ^ set(others))
+        raise ValueError(
+            f"{one.path} and {other.path} cannot be compared: different videos, {odd[0]} is in one only; evaluate both "
+            "on the same"
+        )
+
+
+def _presence_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
+    (names, first_vc), (others, second_vc) = one.average_precisions(), other.average_precisions()
+    _require_videos(one, other, sorted(names), sorted(others))
+    cells_vc = np.concatenate([first_vc[np.argsort(names)], second_vc[np.argsort(others)]])
+    return {INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)}

@@ -1,0 +1,93 @@
+"""A result that was written before, read back with the predictions beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ophclip.evaluation.clips import Clip, read_clips
+from ophclip.evaluation.intervals import Estimate
+from ophclip.evaluation.metrics import Floats
+from ophclip.evaluation.records import Source
+from ophclip.evaluation.results import Provenance, Throughput
+from ophclip.evaluation.timelines import Timeline, read_timelines
+
+PHASES, PRESENCE = "phases", "presence"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """`result.json` as a tree, and of phases what lies beside it."""
+
+    path: Path
+    tree: Mapping[str, Any]
+    provenance: Provenance
+    classes: tuple[str, ...]
+    timelines: tuple[Timeline, ...] = ()
+    clips: tuple[Clip, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """`phases` or `presence`."""
+        return str(self.tree["task"])
+
+    @property
+    def throughput(self) -> Throughput:
+        """How fast it went then."""
+        return Throughput(**self.tree["throughput"])
+
+    def styles(self) -> dict[str, dict[str, Estimate]]:
+        """Summaries of single prompt styles, of which no predictions are kept."""
+        kept = {name: figures for name, figures in self.tree["styles"].items() if name != "ensemble"}
+        return {name: {key: _estimate(cells) for key, cells in figures.items()} for name, figures in kept.items()}
+
+    def attributes(self) -> dict[str, dict[str, str]]:
+        """What the dataset said of each video."""
+        return {row["video_id"]: row["attributes"] for row in self.tree["videos"]}
+
+    def average_precisions(self) -> tuple[list[str], Floats]:
+        """Ids and cells [V, C] of a result of presence."""
+        rows = self.tree["videos"]
+        cells = [[_number(row["average_precision"][label]) for label in self.classes] for row in rows]
+        return [str(row["video_id"]) for row in rows], np.array(cells, dtype=np.float64)
+
+
+def read_result(place: Path) -> Written:
+    """Read a result folder, or the `result.json` in one.
+
+    Raises:
+        ValueError: a file is missing, or is no result of this version.
+    """
+    path = place / "result.json" if place.is_dir() else place
+    if not path.is_file():
+        raise ValueError(f"{path}: expected the result of `ophclip zeroshot --out FOLDER`; give that folder")
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        task, classes, provenance = tree["task"], tuple(tree["classes"]), _provenance(tree["provenance"])
+        tree["videos"], tree["summary"], tree["throughput"]
+        if task == PHASES:
+            tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]]
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
+    given = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
+    if task == PRESENCE:
+        return Written(**given)
+    lines = read_timelines(path.with_name("predictions.csv"), classes)
+    return Written(**given, timelines=lines, clips=read_clips(path.with_name("clips.csv")))
+
+
+def _provenance(tree: Mapping[str, Any]) -> Provenance:
+    return Provenance(**{**tree, "dataset": Source(**tree["dataset"])})
+
+
+def _estimate(cells: Mapping[str, float | None]) -> Estimate:
+    return Estimate(**{field.name: _number(cells[field.name]) for field in fields(Estimate)})
+
+
+def _number(cell: float | None) -> float:
+    return float("nan") if cell is None else float(cell)
