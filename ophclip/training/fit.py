@@ -178,6 +178,8 @@ def settings(config: TrainerConfig, accelerator: str, ranks: Ranks) -> Iterator[
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Lightning advises more loader processes; how many there are is the user's `data.workers`.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # What is frozen is meant to be in evaluation (models/towers.py).
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
         # Lightning 2.6 asks torch for tree leaves in a way that torch 2.13 finds old.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         for logger, level in quiet.items():
