@@ -38,3 +38,28 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real media at {folder}; name their folder in OPHCLIP_TEST_DATA to run this test")
     return folder
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A bucket server on the loopback address, which `s3://` means while the test runs."""
+    import fsspec
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        # A client that another test left would speak to a server that is gone.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        yield
+    finally:
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        server.stop()

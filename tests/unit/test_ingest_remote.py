@@ -79,26 +79,8 @@ def test_a_remote_list_names_files_beside_itself(memory: fsspec.AbstractFileSyst
 
 
 @pytest.mark.slow
-def test_a_bucket_is_read_over_the_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        bucket_is_read(tmp_path)
-    finally:
-        server.stop()
-
-
-def bucket_is_read(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_is_read_over_the_wire(tmp_path: Path) -> None:
     video = film(tmp_path / "v.mp4", steady(2.0))
     system = fsspec.filesystem("s3")
     system.mkdir("clinic")

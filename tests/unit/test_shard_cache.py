@@ -228,27 +228,9 @@ def test_an_address_without_a_corpus_is_told_in_one_line(memory: fsspec.Abstract
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("s3")
 def test_a_bucket_is_read_over_the_wire(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        bucket_is_read(corpus, tmp_path / "cache", monkeypatch)
-    finally:
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        server.stop()
-
-
-def bucket_is_read(corpus: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
     system = fsspec.filesystem("s3")
     system.mkdir("trust")
     system.put(str(corpus), "trust/corpus", recursive=True)
