@@ -92,7 +92,7 @@ def push(folder: Path, name: str, *, public: bool = False) -> str:
         ValueError: no hub name, or the hub cannot be reached or refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled  # type: ignore[attr-defined]
 
     if "/" not in name or not _is_hub_name(name):
         raise ValueError(f"{name}: no hub name; give OWNER/NAME")
@@ -100,7 +100,7 @@ def push(folder: Path, name: str, *, public: bool = False) -> str:
     try:
         api.create_repo(name, private=not public, exist_ok=True)
         return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message="A bundle of ophclip"))
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"{name}: cannot be pushed to the Hugging Face hub ({reason}); "

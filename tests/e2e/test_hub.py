@@ -141,6 +141,13 @@ def test_a_bundle_comes_back_from_the_hub_as_it_went(hub: Hub, bundle: Path) -> 
     assert all(torch.equal(back[name], own[name]) for name in own)
 
 
+def test_a_hub_that_is_not_there_is_told_in_one_line(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_nobody")
+    with pytest.raises(ValueError, match=rf"^{NAME}: cannot be pushed to the Hugging Face hub \(.*log in with"):
+        push(bundle, NAME)
+
+
 def test_what_cannot_be_pushed_is_told_in_one_line(hub: Hub, bundle: Path, tmp_path: Path) -> None:
     hub.refuses = True
     with pytest.raises(ValueError, match=rf"^{NAME}: cannot be pushed to the Hugging Face hub \(.*log in with"):
