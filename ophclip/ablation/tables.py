@@ -76,4 +76,6 @@ def _shown(one: Estimate) -> str:
 
 
 def _signed(one: Estimate) -> str:
+    if not isfinite(one.mean):
+        return "no common seed"
     return f"{one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}]" if isfinite(one.low) else f"{one.mean:+.3f}"

@@ -55,6 +55,12 @@ def test_means_and_gains_are_those_of_the_last_rows_seed_by_seed(tmp_path: Path)
     assert (tmp_path / "ablation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_variant_without_a_seed_of_the_reference_has_no_gain(tmp_path: Path) -> None:
+    _run(tmp_path / "video" / "seed_0", 0.1)
+    _run(tmp_path / "live" / "seed_1", 0.2)
+    assert "| `live` | no common seed |" in summarise(tmp_path).read_text()
+
+
 def test_runs_that_do_not_compare_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no finished run; make some with `python -m ophclip.train \+exp=ablation`"):
         read_ablation(tmp_path)
