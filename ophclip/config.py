@@ -209,6 +209,10 @@ class TrainConfig:
 class ZeroShotConfig:
     """Zero-shot recognition by comparing frames with prompts."""
 
+    split: str = ""
+    """Part of the dataset that is scored, such as `test`; empty takes all of it."""
+    fit_split: str = ""
+    """Part from which thresholds and transitions between phases are learned; it is never scored."""
     fps: float = 1.0
     """Frames per second of video that are scored, by timestamp. Default: `video_macro_v1`."""
     window_seconds: float = 0.0

@@ -6,27 +6,10 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from ingest.options import Option
-
-
-class HeldOut(Option):
-    """What is held out: labelled videos, as for `ophclip zeroshot`, or a corpus whose texts and pictures are paired."""
-
-    CATARACT101 = "cataract101"
-    CAT21 = "cat21"
-    CATARACT1K = "cataract1k"
-    CATARACTS = "cataracts"
-    CATARACTS_TOOLS = "cataracts-tools"
-    OPHNET = "ophnet"
-    OPHNET_OPERATIONS = "ophnet-operations"
-    CHOLEC80 = "cholec80"
-    AUTOLAPARO = "autolaparo"
-    PHASE_TABLE = "phase-table"
-    PRESENCE_TABLE = "presence-table"
-    TITLES = "titles"
-    """A corpus of held-out videos: does a title find its video?"""
-    NARRATIONS = "narrations"
-    """The same corpus: does a narration find its clip?"""
+TITLES = "titles"
+"""Name of the question: does a title of a held-out corpus find its video?"""
+NARRATIONS = "narrations"
+"""And: does a narration find its clip?"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,7 +18,8 @@ class ValidationSet:
 
     name: str = MISSING
     """Of your own; rows of `metrics.csv` bear it as their level."""
-    dataset: HeldOut = MISSING
+    dataset: str = MISSING
+    """What is held out: labelled videos, as for `ophclip zeroshot`, or `titles` or `narrations` of a corpus."""
     root: str = MISSING
     """Folder of the dataset or corpus, or the table."""
     videos: list[str] = field(default_factory=list)

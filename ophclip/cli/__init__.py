@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, ingest
+from ophclip.cli import datasets, evaluation, ingest
+from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
     add_completion=False,
@@ -26,10 +27,7 @@ app = typer.Typer(
 
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(datasets.app, name="datasets")
-
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
-]
+app.add_typer(evaluation.app)
 
 
 def main() -> None:
@@ -188,109 +186,6 @@ def search(
         else:
             span = f"{hit.start_seconds:8.1f} s {hit.end_seconds:8.1f} s"
             typer.echo(f"{hit.score:6.3f}  {span}  {hit.path}" + (f"  “{hit.narration}”" if hit.narration else ""))
-
-
-class Layout(str, Enum):
-    """Layouts of labelled data."""
-
-    CATARACT101 = "cataract101"
-    CAT21 = "cat21"
-    CATARACT1K = "cataract1k"
-    CATARACTS = "cataracts"
-    CATARACTS_TOOLS = "cataracts-tools"
-    OPHNET = "ophnet"
-    OPHNET_OPERATIONS = "ophnet-operations"
-    CHOLEC80 = "cholec80"
-    AUTOLAPARO = "autolaparo"
-    PHASE_TABLE = "phase-table"
-    PRESENCE_TABLE = "presence-table"
-
-
-@app.command()
-def zeroshot(
-    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
-    dataset: Annotated[Layout | None, typer.Option(help="Layout of the labelled data under --root.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")] = None,
-    video: Annotated[Path | None, typer.Option(help="One video instead of a dataset.")] = None,
-    prompts: Annotated[str, typer.Option(help="YAML or text file of sentences, or the name of a shipped set.")] = "",
-    videos: Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
-    overrides: Overrides = None,
-) -> None:
-    """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
-    from ophclip.composing import compose
-    from ophclip.config import ZeroShotConfig
-    from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
-    from ophclip.progress import shown
-
-    config = compose("zeroshot", overrides or [], ZeroShotConfig)
-    if (video is None) == (dataset is None):
-        raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
-    if dataset is not None and root is None:
-        raise ValueError(f"zeroshot --dataset {dataset.value}: give --root, the dataset's folder")
-    if video is not None:
-        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
-        typer.echo(out / "ribbon.png")
-        return
-    assert dataset is not None
-    assert root is not None
-    with shown("zero-shot") as progress:
-        kind = DatasetKind(dataset.value)
-        result = zeroshot_dataset(
-            bundle, kind, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
-        )
-    typer.echo(f"{result.headline}; {out / 'result.json'}")
-
-
-Result = Annotated[Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")]
-
-
-@app.command()
-def compare(first: Result, second: Result) -> None:
-    """Compare two results on the same videos: second minus first, paired 95 % interval, p by exchanging videos."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ophclip.evaluation.comparing import compare_results
-
-    rows = compare_results(first, second)
-    table = Table(box=None)
-    for heading in ("protocol", "figure", "first", "second", "change", "95 % interval", "p"):
-        table.add_column(heading, justify="left" if heading in ("protocol", "figure") else "right", no_wrap=True)
-    for row in rows:
-        one = row.difference
-        figures = f"{one.first:.3f}", f"{one.second:.3f}", f"{one.difference:+.3f}"
-        table.add_row(row.protocol, row.figure, *figures, escape(f"[{one.low:+.3f}, {one.high:+.3f}]"), f"{one.p:.3f}")
-    typer.echo(f"first: {first}, second: {second}; change is second minus first")
-    Console().print(table)
-
-
-@app.command()
-def verify(
-    result: Result,
-    bundle: Annotated[Path | None, typer.Option(help="The bundle: compute from the videos again, too.")] = None,
-    dataset: Annotated[Layout | None, typer.Option(help="Layout of the labelled data under --root.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")] = None,
-    prompts: Annotated[str, typer.Option(help="The prompts, if others were taken than are shipped.")] = "",
-    videos: Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")] = None,
-) -> None:
-    """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
-    from ophclip.evaluation.runs import DatasetKind
-    from ophclip.evaluation.verifying import verify_from_videos, verify_result
-
-    if len({bundle is None, dataset is None, root is None}) > 1:
-        raise ValueError("verify: give --bundle, --dataset and --root together, or none of them")
-    found = list(verify_result(result))
-    if bundle is not None and dataset is not None and root is not None:
-        kind = DatasetKind(dataset.value)
-        found += verify_from_videos(result, bundle, kind, root, prompts=prompts, videos=tuple(videos or ()))
-    for one in found:
-        typer.echo(str(one))
-    if found:
-        typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
 
 
 @app.command()

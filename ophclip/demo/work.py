@@ -126,7 +126,7 @@ def zeroshot_config(plan: Plan) -> ZeroShotConfig:
 
 
 def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, progress: Progress) -> None:
-    from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
+    from ophclip.evaluation.runs import prompts_for, read_dataset
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
     from ophclip.models.bundle import load_bundle
@@ -134,15 +134,15 @@ def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, p
     held_out = plan.held_out(site)
     folders = tuple(sorted(held_out.glob("*/videos")))
     roots = {
-        DatasetKind.CATARACT101: held_out / "cataract101",
-        DatasetKind.OPHNET: held_out / "ophnet",
-        DatasetKind.PRESENCE_TABLE: held_out / "instruments" / "presence.csv",
+        "cataract101": held_out / "cataract101",
+        "ophnet": held_out / "ophnet",
+        "presence-table": held_out / "instruments" / "presence.csv",
     }
     store = open_store(load_bundle(plan.bundle(model)), config)
-    for kind, root in roots.items():
-        dataset = read_dataset(kind, root, folders)
-        out = plan.result(site, model, kind.value)
-        score_dataset(store, dataset, prompts_for(kind), out, config=config, progress=progress)
+    for name, root in roots.items():
+        dataset = read_dataset(name, root, folders)
+        out = plan.result(site, model, name)
+        score_dataset(store, dataset, prompts_for(name), out, config=config, progress=progress)
 
 
 def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ingest.media import probe
-from ophclip.evaluation.datasets import DATASETS
+from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import builtin_prompts
 from ophclip.evaluation.records import (
     Dataset,
@@ -54,9 +54,7 @@ def check(name: str, root: Path, videos: Sequence[Path] = ()) -> Report:
     Raises:
         ValueError: no dataset has this name.
     """
-    if name not in DATASETS:
-        raise ValueError(f"no dataset named {name!r}; expected one of {', '.join(DATASETS)}")
-    entry = DATASETS[name]
+    entry = dataset_entry(name)
     try:
         dataset = entry.read(root, videos, with_videos=False)
     except ValueError as error:

@@ -9,13 +9,12 @@ What was given is looked at before torch is loaded; the work is done in `scoring
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
 from ophclip.config import ZeroShotConfig
-from ophclip.evaluation.datasets import DATASETS
+from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult
@@ -27,48 +26,33 @@ if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
 
 
-class DatasetKind(str, Enum):
-    """Datasets that `--dataset` names: those of phases and presence in videos."""
-
-    CATARACT101 = "cataract101"
-    CAT21 = "cat21"
-    CATARACT1K = "cataract1k"
-    CATARACTS = "cataracts"
-    CATARACTS_TOOLS = "cataracts-tools"
-    OPHNET = "ophnet"
-    OPHNET_OPERATIONS = "ophnet-operations"
-    CHOLEC80 = "cholec80"
-    AUTOLAPARO = "autolaparo"
-    PHASE_TABLE = "phase-table"
-    PRESENCE_TABLE = "presence-table"
-
-
-def read_dataset(kind: DatasetKind, root: Path, videos: tuple[Path, ...] = ()) -> PhaseDataset | PresenceDataset:
+def read_dataset(name: str, root: Path, videos: tuple[Path, ...] = ()) -> PhaseDataset | PresenceDataset:
     """A labelled dataset; `root` is its folder, or the CSV of a table whose videos lie in `videos` or beside it.
 
     Raises:
-        ValueError: a file or column is missing or holds what it may not.
+        ValueError: no dataset has this name, or a file or column is missing or holds what it may not.
     """
-    dataset = DATASETS[kind.value].read(root, videos)
-    assert not isinstance(dataset, FileDataset)
+    dataset = dataset_entry(name).read(root, videos)
+    if isinstance(dataset, FileDataset):
+        raise ValueError(f"{name}: labels whole files; expected a dataset of phases or presence in videos")
     return dataset
 
 
-def prompts_for(kind: DatasetKind, spec: str = "") -> PromptSet:
+def prompts_for(name: str, spec: str = "") -> PromptSet:
     """The prompts named by `spec` (a file or a shipped set), else those shipped for the dataset.
 
     Raises:
         ValueError: there are none for the dataset, or they cannot be read.
     """
-    shipped = DATASETS[kind.value].facts.prompts
+    shipped = dataset_entry(name).facts.prompts
     if not spec and not shipped:
-        raise ValueError(f"zeroshot --dataset {kind.value}: give --prompts FILE, a YAML or a text file of sentences")
+        raise ValueError(f"zeroshot --dataset {name}: give --prompts FILE, a YAML or a text file of sentences")
     return load_prompts(spec or shipped)
 
 
 def zeroshot_dataset(
     bundle: Path | Loaded,
-    kind: DatasetKind,
+    name: str,
     root: Path,
     out: Path,
     *,
@@ -83,7 +67,7 @@ def zeroshot_dataset(
     Raises:
         ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
-    dataset, chosen = read_dataset(kind, root, videos), prompts_for(kind, prompts)
+    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
     _look_at(bundle, out)
     from ophclip.evaluation.scoring import score_dataset

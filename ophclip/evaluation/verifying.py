@@ -15,7 +15,7 @@ from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.results import PhaseResult, nulled
-from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
+from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.models.description import read_description
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
 
 
 def verify_from_videos(
-    place: Path, bundle: Path, kind: DatasetKind, root: Path, *, prompts: str = "", videos: tuple[Path, ...] = ()
+    place: Path, bundle: Path, name: str, root: Path, *, prompts: str = "", videos: tuple[Path, ...] = ()
 ) -> tuple[Mismatch, ...]:
     """Decode, encode and score the videos again with the settings that the result names.
 
@@ -76,7 +76,7 @@ def verify_from_videos(
         ValueError: result, bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     written = read_result(place)
-    dataset, chosen = read_dataset(kind, root, videos), prompts_for(kind, prompts)
+    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
     read_description(bundle)
     from ophclip.evaluation.embedding import default_device
     from ophclip.evaluation.records import PhaseDataset
@@ -85,7 +85,7 @@ def verify_from_videos(
     from ophclip.models.bundle import load_bundle
 
     if isinstance(dataset, PhaseDataset) != (written.task == PHASES):
-        raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {kind.value} holds other labels")
+        raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
     config = _config(written)
     store = open_store(load_bundle(bundle, device=default_device()), config)
     again: PhaseResult | PresenceResult

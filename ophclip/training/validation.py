@@ -20,18 +20,18 @@ from ophclip.evaluation.crossmodal import evaluate_pairs
 from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import PhaseDataset, PresenceDataset
-from ophclip.evaluation.runs import DatasetKind, prompts_for, read_dataset
+from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.evaluation.similarity import open_store
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.model_options import ModelConfig
 from ophclip.models.bundle import Loaded
 from ophclip.models.preprocess import build_preprocess
-from ophclip.monitoring import HeldOut, ValidationConfig, ValidationSet
+from ophclip.monitoring import NARRATIONS, TITLES, ValidationConfig, ValidationSet
 from ophclip.training.callbacks import Recorder
 from ophclip.training.module import TrainingModule
 
 _QUICK = ZeroShotConfig(bootstrap_samples=1, chance_samples=1)
-_LEVELS = {HeldOut.TITLES: Level.VIDEO, HeldOut.NARRATIONS: Level.CLIP}
+_LEVELS = {TITLES: Level.VIDEO, NARRATIONS: Level.CLIP}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,11 +93,12 @@ def _retrieval(one: ValidationSet, data: DataConfig) -> _Retrieval:
 
 
 def _recognition(one: ValidationSet) -> _Recognition:
-    kind = DatasetKind(one.dataset.value)
-    dataset = read_dataset(kind, Path(one.root), tuple(Path(folder) for folder in one.videos))
+    dataset = read_dataset(one.dataset, Path(one.root), tuple(Path(folder) for folder in one.videos))
     if isinstance(dataset, PhaseDataset) and one.split:
         dataset = dataset.only(one.split)
-    prompts = prompts_for(kind, one.prompts).for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
+    prompts = prompts_for(one.dataset, one.prompts).for_labels(
+        dataset.classes, distinct=isinstance(dataset, PhaseDataset)
+    )
     return _Recognition(dataset=dataset, prompts=prompts)
 
 

@@ -23,7 +23,7 @@ from ophclip.evaluation.datasets import read_cataract101, read_presence_table
 from ophclip.evaluation.embedding import class_vectors
 from ophclip.evaluation.prompts import Style, builtin_prompts
 from ophclip.evaluation.results import PhaseResult, PresenceResult
-from ophclip.evaluation.runs import DatasetKind, zeroshot_dataset, zeroshot_video
+from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
 from ophclip.evaluation.timelines import read_timelines
 from ophclip.evaluation.verifying import verify_from_videos, verify_result
@@ -130,7 +130,7 @@ def test_the_curve_is_the_cosine_of_frames_and_averaged_sentences(place: Path, l
 
 def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Path) -> None:
     result = zeroshot_dataset(
-        place / "bundle", DatasetKind.CATARACT101, place / "cataract101", tmp_path / "out", config=CONFIG,
+        place / "bundle", "cataract101", place / "cataract101", tmp_path / "out", config=CONFIG,
         cache=tmp_path / "cache",
     )  # fmt: skip
     assert isinstance(result, PhaseResult)
@@ -148,9 +148,9 @@ def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Pa
     assert {path.name for path in (tmp_path / "out" / "ribbons").iterdir()} == {"case_001.png", "case_002.png"}
     assert verify_result(tmp_path / "out") == ()
     bundle, root = place / "bundle", place / "cataract101"
-    assert verify_from_videos(tmp_path / "out", bundle, DatasetKind.CATARACT101, root) == ()
+    assert verify_from_videos(tmp_path / "out", bundle, "cataract101", root) == ()
     again = zeroshot_dataset(
-        place / "bundle", DatasetKind.PRESENCE_TABLE, place / "presence.csv", tmp_path / "presence", config=CONFIG,
+        place / "bundle", "presence-table", place / "presence.csv", tmp_path / "presence", config=CONFIG,
         videos=(place / "cataract101",), cache=tmp_path / "cache",
     )  # fmt: skip
     assert isinstance(again, PresenceResult)
@@ -160,7 +160,7 @@ def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Pa
     cached = next((tmp_path / "cache").rglob("*.npz"))
     cached.write_bytes(b"damaged")
     mended = zeroshot_dataset(
-        place / "bundle", DatasetKind.CATARACT101, place / "cataract101", tmp_path / "out", config=CONFIG,
+        place / "bundle", "cataract101", place / "cataract101", tmp_path / "out", config=CONFIG,
         cache=tmp_path / "cache",
     )  # fmt: skip
     assert mended.throughput.frames == 14
@@ -327,7 +327,7 @@ def test_real_video_is_scored_second_by_second_and_found_again(real_data: Path, 
     lines = [f"narrated_cataract,{start},{end},{label}" for start, end, label in rows]
     table.write_text("\n".join(["video,start_seconds,end_seconds,label", *lines]) + "\n")
     result = zeroshot_dataset(
-        place / "bundle", DatasetKind.PHASE_TABLE, table, tmp_path / "out", config=CONFIG, prompts="cataract101",
+        place / "bundle", "phase-table", table, tmp_path / "out", config=CONFIG, prompts="cataract101",
         videos=(real_data / "video",),
     )  # fmt: skip
     assert isinstance(result, PhaseResult)

@@ -6,6 +6,7 @@ the annotations are read, and a video that is missing has the path where it is e
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -72,9 +73,24 @@ DATASETS: Mapping[str, Entry] = {
     "presence-table": Entry(PRESENCE_TABLE, read_presence_table),
 }
 
+
+def dataset_entry(name: str) -> Entry:
+    """The dataset of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"no dataset named {name!r}{meant} `ophclip datasets` lists them: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
 __all__ = [
     "DATASETS",
     "Entry",
+    "dataset_entry",
     "read_autolaparo",
     "read_cadis",
     "read_cat21",

@@ -1,0 +1,20 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Overrides: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
+]
+Dataset: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What lies under --root; `ophclip datasets` lists the names.")
+]
+Root: TypeAlias = Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")]
+Videos: TypeAlias = Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")]
+Result: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")
+]
