@@ -15,6 +15,7 @@ from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.records import Source
 from ophclip.evaluation.results import Provenance, Throughput
+from ophclip.evaluation.scores import SCORES, VideoScores, read_scores
 from ophclip.evaluation.timelines import Timeline, read_timelines
 
 PHASES, PRESENCE = "phases", "presence"
@@ -30,6 +31,8 @@ class Written:
     classes: tuple[str, ...]
     timelines: tuple[Timeline, ...] = ()
     clips: tuple[Clip, ...] = ()
+    scores: tuple[VideoScores, ...] = ()
+    """Empty where `scores.npz` is not there."""
 
     @property
     def task(self) -> str:
@@ -45,6 +48,10 @@ class Written:
         """Summaries of single prompt styles, of which no predictions are kept."""
         kept = {name: figures for name, figures in self.tree["styles"].items() if name != "ensemble"}
         return {name: {key: _estimate(cells) for key, cells in figures.items()} for name, figures in kept.items()}
+
+    def style_figures(self) -> dict[str, Estimate]:
+        """The same of presence, one figure a style."""
+        return {name: _estimate(cells) for name, cells in self.tree["styles"].items() if name != "ensemble"}
 
     def attributes(self) -> dict[str, dict[str, str]]:
         """What the dataset said of each video."""
@@ -74,7 +81,9 @@ def read_result(place: Path) -> Written:
             tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]]
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
-    given = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
+    kept = path.with_name(SCORES)
+    scores = read_scores(kept, len(classes)) if kept.is_file() else ()
+    given = {"path": path, "tree": tree, "provenance": provenance, "classes": classes, "scores": scores}
     if task == PRESENCE:
         return Written(**given)
     lines = read_timelines(path.with_name("predictions.csv"), classes)

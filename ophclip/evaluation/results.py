@@ -18,6 +18,7 @@ from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
 from ophclip.evaluation.records import Source
+from ophclip.evaluation.scores import VideoScores
 from ophclip.evaluation.timelines import Timeline
 
 
@@ -144,6 +145,8 @@ class PresenceVideoScore:
     seconds: int
     average_precision_c: Floats
     false_positive_rate_c: Floats
+    evidence: VideoScores
+    """The labels and scores that it was made from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

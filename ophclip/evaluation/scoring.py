@@ -16,6 +16,7 @@ from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, simi
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
+from ophclip.evaluation.scores import SCORES, VideoScores, write_scores
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
 from ophclip.evaluation.timelines import Timeline, write_timelines
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
@@ -43,9 +44,16 @@ def score_dataset(
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
-    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video."""
+    """Write `result.json`, predictions, clips and scores, bars of F1 by class and a ribbon for each video."""
     write_timelines(out / "predictions.csv", result.timelines, result.classes)
     write_clips(out / "clips.csv", result.clips)
+    kept = [
+        VideoScores(video_id=line.video_id, seconds_t=line.seconds_t, scores_tc=line.scores_tc)
+        for line in result.timelines
+        if line.scores_tc is not None
+    ]
+    if kept:
+        write_scores(out / SCORES, kept)
     for line in result.timelines:
         score = result.videos[line.video_id]
         note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"
@@ -61,7 +69,8 @@ def write_phases(out: Path, result: PhaseResult) -> None:
 
 
 def write_presence(out: Path, result: PresenceResult) -> None:
-    """Write `result.json` and bars of average precision by class."""
+    """Write `result.json`, labels and scores, and bars of average precision by class."""
+    write_scores(out / SCORES, [score.evidence for score in result.videos.values()])
     bars = class_bars(
         result.class_average_precision,
         title="Average precision",

@@ -44,11 +44,14 @@ def score_video(
 
 
 def similarity(store: EmbeddingStore, path: Path, vectors_cd: Floats, config: ZeroShotConfig) -> tuple[Floats, Floats]:
-    """Seconds [T] and cosines [T, C] of one video with class vectors [C, D]."""
+    """Seconds [T] and cosines [T, C] of one video with class vectors [C, D].
+
+    Cosines are rounded to single precision, as they are written, so that what follows can be computed again.
+    """
     embedded = store.video(path)
     spans = window_spans(len(embedded.vectors_td), config.fps, config.window_seconds)
     pooled_td = pool_spans(store.loaded.model, embedded.vectors_td, spans)
-    return embedded.seconds_t, np.asarray(pooled_td.astype(np.float64) @ vectors_cd.T)
+    return embedded.seconds_t, (pooled_td.astype(np.float64) @ vectors_cd.T).astype(np.float32).astype(np.float64)
 
 
 def causal_means(scores_tc: Floats, fps: float, seconds: float) -> Floats:

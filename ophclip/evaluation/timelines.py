@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.atomic import write_text
 from ophclip.evaluation.metrics import Floats, Ints
@@ -32,6 +33,8 @@ class Timeline:
     smoothed_t: Ints | None = None
     confidence_t: Floats | None = None
     """Softmax of the scores at the model's temperature, of the class that is predicted."""
+    scores_tc: NDArray[np.float32] | None = None
+    """What each second scored for each class; kept in `scores.npz`, not in the CSV."""
 
 
 def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence[str]) -> None:

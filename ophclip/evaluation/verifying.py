@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophclip.config import PresenceThreshold, ZeroShotConfig
-from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.phases import phase_result
+from ophclip.evaluation.presence import presence_result, presence_score
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
-from ophclip.evaluation.results import PhaseResult, nulled
+from ophclip.evaluation.results import PhaseResult
 from ophclip.evaluation.runs import prompts_for, read_dataset
+from ophclip.evaluation.scores import SCORES
 from ophclip.models.description import read_description
 
 if TYPE_CHECKING:
@@ -44,17 +45,17 @@ class Mismatch:
 
 
 def verify_result(place: Path) -> tuple[Mismatch, ...]:
-    """Compute every figure again from `predictions.csv` and `clips.csv`, or from the cells of a result of presence.
+    """Compute every figure again: of phases from `predictions.csv` and `clips.csv`, of presence from `scores.npz`.
 
-    What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
-    chance) is taken as it is.
+    Predictions must also be what scores highest, where scores are there. What cannot follow from those (provenance,
+    throughput, summaries of single prompt styles) is taken as it is.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
     written = read_result(place)
     if written.task == PRESENCE:
-        return tuple(_mismatches(written.path, _presence_tree(written), written.tree, SAME))
+        return tuple(_mismatches(written.path, _presence_again(written).to_json(), written.tree, SAME))
     again = phase_result(
         written.provenance,
         written.throughput,
@@ -64,7 +65,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         styles=written.styles(),
         attributes=written.attributes(),
     )
-    return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME))
+    return (*_mismatches(written.path, again.to_json(), written.tree, SAME), *_score_mismatches(written))
 
 
 def verify_from_videos(
@@ -106,23 +107,40 @@ def _config(written: Written) -> ZeroShotConfig:
     return config
 
 
-def _presence_tree(written: Written) -> dict[str, Any]:
-    """The part of a result of presence that follows from its cells; the rest as it was written."""
-    _, cells_vc = written.average_precisions()
-    drawn = {"samples": written.provenance.bootstrap_samples, "seed": written.provenance.seed}
-    return {
-        **written.tree,
-        "summary": {"mean_average_precision": _plain(estimate_cells(cells_vc, **drawn))},
-        "class_average_precision": {
-            label: _plain(estimate(cells_vc[:, place], **drawn)) for place, label in enumerate(written.classes)
-        },
-        "nulls": int(np.isnan(cells_vc).sum()),
-        "unseen": [label for label, column in zip(written.classes, cells_vc.T, strict=True) if np.isnan(column).all()],
-    }
+def _presence_again(written: Written) -> PresenceResult:
+    """A result of presence from its labels and scores."""
+    if not written.scores or any(video.present_tc is None for video in written.scores):
+        raise ValueError(f"{written.path.with_name(SCORES)}: expected labels and scores, and there are none")
+    threshold = PresenceThreshold(written.tree["threshold"])
+    return presence_result(
+        written.provenance,
+        written.throughput,
+        written.classes,
+        {video.video_id: presence_score(video, threshold) for video in written.scores},
+        threshold=threshold,
+        styles=written.style_figures(),
+    )
 
 
-def _plain(figure: Estimate) -> Any:
-    return nulled(asdict(figure))
+def _score_mismatches(written: Written) -> Iterator[Mismatch]:
+    """The first second of each video that is not predicted to be what scored highest."""
+    kept = {video.video_id: video for video in written.scores}
+    labels = ("unlabelled", *written.classes)
+    for line in written.timelines if kept else ():
+        video = kept.get(line.video_id)
+        if video is None or len(video.seconds_t) != len(line.seconds_t):
+            seconds = _ABSENT if video is None else len(video.seconds_t)
+            field = f"seconds of {line.video_id}"
+            yield Mismatch(file=written.path.with_name(SCORES), field=field, written=seconds, found=len(line.seconds_t))
+            continue
+        highest_t = video.scores_tc.argmax(axis=1)
+        for place in np.flatnonzero(highest_t != line.predicted_t)[:1]:
+            yield Mismatch(
+                file=written.path.with_name("predictions.csv"),
+                field=f"predicted of {line.video_id} at {line.seconds_t[place]:g} s",
+                written=labels[line.predicted_t[place] + 1],
+                found=labels[highest_t[place] + 1],
+            )
 
 
 def _mismatches(file: Path, found: Any, written: Any, tolerance: float, field: str = "") -> Iterator[Mismatch]:

@@ -14,15 +14,9 @@ import numpy as np
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import rank_clips
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
-from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
-from ophclip.evaluation.metrics import (
-    Floats,
-    Ints,
-    average_precisions,
-    false_positive_rates,
-    nanmean,
-)
+from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.phases import phase_result, phase_scores, phase_summary
+from ophclip.evaluation.presence import presence_result, presence_score, style_figure
 from ophclip.evaluation.prompts import PromptSet, Style
 from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
 from ophclip.evaluation.records import (
@@ -43,6 +37,7 @@ from ophclip.evaluation.results import (
     Throughput,
     code_version,
 )
+from ophclip.evaluation.scores import VideoScores
 from ophclip.evaluation.similarity import causal_means, similarity
 from ophclip.evaluation.timelines import CONFIDENCE_DIGITS, Timeline
 from ophclip.models.bundle import Loaded
@@ -113,6 +108,7 @@ def _timeline(
         predicted_t=scores_tc.argmax(axis=1),
         smoothed_t=smoothed_t,
         confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale.detach())),
+        scores_tc=scores_tc.astype(np.float32),
     )
 
 
@@ -120,14 +116,6 @@ def _confidence(logits_tc: Floats) -> Floats:
     """The highest softmax probability of each second [T]."""
     odds_tc = np.exp(logits_tc - logits_tc.max(axis=1, keepdims=True))
     return np.asarray((1.0 / odds_tc.sum(axis=1)).round(CONFIDENCE_DIGITS))
-
-
-def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate(values_v, samples=config.bootstrap_samples, seed=config.seed)
-
-
-def _by_class(classes: Sequence[str], values_vc: Floats, config: ZeroShotConfig) -> dict[str, Estimate]:
-    return {label: _estimate(values_vc[:, column], config) for column, label in enumerate(classes)}
 
 
 def evaluate_presence(
@@ -146,62 +134,42 @@ def evaluate_presence(
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
     cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
-    best = cells[Style.ENSEMBLE]
-    precision_vc = np.stack([score.average_precision_c for score in best.values()])
-    rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
-    missing_c = np.isnan(nanmean(precision_vc, axis=0))
-    return PresenceResult(
-        provenance=_provenance(
-            INSTRUMENT_VIDEO_MAP,
-            dataset.source,
-            presence_split_hash(dataset),
-            prompts=chosen,
-            loaded=store.loaded,
-            config=config,
-        ),
-        throughput=spent.throughput([video.path for video in dataset.videos]),
-        classes=dataset.classes,
-        mean_average_precision=_estimate_cells(precision_vc, config),
-        chance=presence_chance(
-            [video.present_nc for video in dataset.videos], samples=config.chance_samples, seed=config.seed
-        ),
-        threshold=config.threshold,
-        false_positive_rate=_estimate_cells(rates_vc, config),
-        styles={
-            style.value: _estimate_cells(np.stack([score.average_precision_c for score in found.values()]), config)
-            for style, found in cells.items()
-        },
-        class_average_precision=_by_class(dataset.classes, precision_vc, config),
-        videos=best,
-        nulls=int(np.isnan(precision_vc).sum()),
-        unseen=tuple(label for label, missing in zip(dataset.classes, missing_c, strict=True) if missing),
+    provenance = _provenance(
+        INSTRUMENT_VIDEO_MAP,
+        dataset.source,
+        presence_split_hash(dataset),
+        prompts=chosen,
+        loaded=store.loaded,
+        config=config,
     )
-
-
-def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate_cells(values_vc, samples=config.bootstrap_samples, seed=config.seed)
+    return presence_result(
+        provenance,
+        spent.throughput([video.path for video in dataset.videos]),
+        dataset.classes,
+        cells[Style.ENSEMBLE],
+        threshold=config.threshold,
+        styles={
+            style.value: style_figure(found, provenance)
+            for style, found in cells.items()
+            if style is not Style.ENSEMBLE
+        },
+    )
 
 
 def _presence_cells(
     store: EmbeddingStore, dataset: PresenceDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
 ) -> dict[str, PresenceVideoScore]:
     vectors_cd = class_vectors(store, prompts, style)
-    threshold = config.threshold
-    cells = {}
-    for video in dataset.videos:
-        present_nc, scores_nc = _labelled_scores(store, video, vectors_cd, config)
-        cells[video.video_id] = PresenceVideoScore(
-            seconds=len(present_nc),
-            average_precision_c=average_precisions(present_nc, scores_nc),
-            false_positive_rate_c=false_positive_rates(present_nc, scores_nc, threshold),
-        )
-    return cells
+    return {
+        video.video_id: presence_score(_labelled_scores(store, video, vectors_cd, config), config.threshold)
+        for video in dataset.videos
+    }
 
 
 def _labelled_scores(
     store: EmbeddingStore, video: PresenceVideo, vectors_cd: Floats, config: ZeroShotConfig
-) -> tuple[Floats, Floats]:
-    """Labels and scores [N, C] at the labelled seconds that the file has; the frame is the last at or before each."""
+) -> VideoScores:
+    """Labels and scores at the labelled seconds that the file has; the frame is the last at or before each."""
     seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
     inside_n = (video.seconds_n >= 0) & (video.seconds_n < store.video(video.path).duration_seconds)
     if not inside_n.any():
@@ -209,7 +177,12 @@ def _labelled_scores(
             f"{video.path}: no labelled second of {video.video_id} lies within the file; is it this video?"
         )
     rows: Ints = np.searchsorted(seconds_t, video.seconds_n[inside_n] + 1e-6, side="right") - 1
-    return video.present_nc[inside_n], scores_tc[rows]
+    return VideoScores(
+        video_id=video.video_id,
+        seconds_t=video.seconds_n[inside_n],
+        scores_tc=scores_tc[rows].astype(np.float32),
+        present_tc=video.present_nc[inside_n],
+    )
 
 
 def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
