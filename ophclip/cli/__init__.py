@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest
+from ophclip.cli import datasets, evaluation, ingest, report
 from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluation.app)
+app.add_typer(report.app)
 
 
 def main() -> None:

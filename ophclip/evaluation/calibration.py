@@ -6,6 +6,7 @@ Shapes: N labelled seconds, V videos, B drawings of V videos, K bins.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,8 +34,52 @@ def calibration(lines: Sequence[Timeline]) -> dict[str, Statistic]:
         hits_bk, sure_bk = np.moveaxis(sums_v2k[rows_bv].sum(axis=1), 1, 0)
         return np.asarray(np.abs(hits_bk - sure_bk).sum(axis=-1) / seconds_v[rows_bv].sum(axis=-1))
 
-    risks_v = np.array([_risk(right_n, sure_n) for right_n, sure_n in scored])
+    risks_v = np.array([_risks(one).mean() for one in scored])
     return {"ece": Statistic(videos=len(lines), of=error), "aurc": mean_of_videos(risks_v)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bin:
+    """Labelled seconds whose confidence lies in (low, high]; NaN means where there are none."""
+
+    low: float
+    high: float
+    seconds: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(lines: Sequence[Timeline]) -> tuple[Bin, ...]:
+    """The bins of `ece`, the seconds of all videos pooled; nothing where a video has no confidences."""
+    scored = [_labelled(line) for line in lines if line.confidence_t is not None]
+    if len(scored) < len(lines):
+        return ()
+    sums_2k = np.sum([_bins(right_n, sure_n) for right_n, sure_n in scored], axis=0)
+    places_n = np.concatenate([_places(sure_n) for _, sure_n in scored])
+    seconds_k = np.bincount(places_n, minlength=BINS)
+    accuracy_k, confidence_k = np.where(seconds_k > 0, sums_2k / np.maximum(seconds_k, 1), np.nan)
+    return tuple(
+        Bin(
+            low=place / BINS,
+            high=(place + 1) / BINS,
+            seconds=int(seconds_k[place]),
+            confidence=float(confidence_k[place]),
+            accuracy=float(accuracy_k[place]),
+        )
+        for place in range(BINS)
+    )
+
+
+def risk_by_coverage(lines: Sequence[Timeline], shares_k: Floats) -> Floats:
+    """Error rate [K] among the surest share of each video's labelled seconds, mean over videos, as `aurc` averages it.
+
+    Empty where a video has no confidences.
+    """
+    scored = [_labelled(line) for line in lines if line.confidence_t is not None]
+    if len(scored) < len(lines):
+        return np.empty(0)
+    kept = [risk_n[np.clip(np.ceil(shares_k * len(risk_n)).astype(int) - 1, 0, None)] for risk_n in map(_risks, scored)]
+    return np.asarray(np.mean(kept, axis=0))
 
 
 def _labelled(line: Timeline) -> tuple[Floats, Floats]:
@@ -45,12 +90,18 @@ def _labelled(line: Timeline) -> tuple[Floats, Floats]:
 
 def _bins(right_n: Floats, sure_n: Floats) -> Floats:
     """Hits and confidences [2, K], summed within each bin; a bin holds its upper edge."""
-    places_n = np.clip(np.ceil(sure_n * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    places_n = _places(sure_n)
     return np.stack([np.bincount(places_n, weights=part_n, minlength=BINS) for part_n in (right_n, sure_n)])
 
 
-def _risk(right_n: Floats, sure_n: Floats) -> float:
+def _places(sure_n: Floats) -> Ints:
+    return np.clip(np.ceil(sure_n * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
+def _risks(scored: tuple[Floats, Floats]) -> Floats:
+    """The error rate [N] among the 1, 2, ... N surest seconds; equal confidences enter together."""
+    right_n, sure_n = scored
     order_n = np.argsort(-sure_n, kind="stable")
     risk_n = np.cumsum(1.0 - right_n[order_n]) / np.arange(1, len(right_n) + 1)
     ends = np.flatnonzero(np.append(np.diff(sure_n[order_n]) != 0, True))
-    return float(risk_n[ends[np.searchsorted(ends, np.arange(len(risk_n)))]].mean())
+    return np.asarray(risk_n[ends[np.searchsorted(ends, np.arange(len(risk_n)))]])

@@ -100,17 +100,22 @@ def average_precision(present_n: Floats, scores_n: Floats) -> float:
 
     Entries whose presence is NaN are left out.
     """
+    precision, recall = precision_recall(present_n, scores_n)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision)) if precision.size else float("nan")
+
+
+def precision_recall(present_n: Floats, scores_n: Floats) -> tuple[Floats, Floats]:
+    """Precision and recall at every threshold, the highest first; empty without a positive."""
     known_n = ~np.isnan(present_n)
     present_n, scores_n = present_n[known_n], scores_n[known_n]
     positives = present_n.sum()
     if positives == 0:
-        return float("nan")
+        return np.empty(0), np.empty(0)
     order_n = np.argsort(-scores_n, kind="stable")
     hits_n = np.cumsum(present_n[order_n])
     last_n = np.append(np.diff(scores_n[order_n]) != 0, True)
     rank_n = np.arange(1, len(hits_n) + 1)
-    precision, recall = (hits_n / rank_n)[last_n], (hits_n / positives)[last_n]
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    return (hits_n / rank_n)[last_n], (hits_n / positives)[last_n]
 
 
 def average_precisions(present_nc: Floats, scores_nc: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Pictures of an evaluation: phase ribbons, bars with intervals, similarity over time.
 
 Figures are made without pyplot, so that nothing global changes. Colours are told apart by colour-blind readers (Paul
-Tol's discrete rainbow), and wide segments carry their name. Shapes: T seconds, C classes.
+Tol's discrete rainbow); hatches, names and a mark under every mistake do without colour. Shapes: T seconds, C classes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
+from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes
 from ophclip.evaluation.intervals import Estimate
@@ -35,6 +36,11 @@ FONT = "DejaVu Sans"
 
 OTHER = "#b8c0c8"
 OTHER_NAME = "other classes"
+TRUTH = "truth"
+WRONG = "not the truth"
+_HATCHES = ("", "////", "----", "\\\\\\\\", "xxxx")
+_HATCHED = 0.008
+"""Spans below this share of the video are too narrow for a hatch to be seen."""
 
 # Paul Tol, "Colour schemes" (SRON/EPS/TN/09-002): the discrete rainbow for 10 and for 14 classes.
 _TEN = ("882E72", "1965B0", "7BAFDE", "4EB265", "CAE0AB", "F7F056", "F4A736", "E8601C", "DC050C", "72190E")
@@ -57,44 +63,66 @@ def class_colours(labels: Sequence[str]) -> dict[str, str]:
 def phase_ribbon(
     timeline: Timeline, classes: Sequence[str], colours: Mapping[str, str] | None = None, *, note: str = ""
 ) -> Figure:
-    """Truth (if any) above prediction over the minutes of one video; `note` stands at the right of the title.
+    """Truth (if any) above prediction over the minutes of one video; `note` stands at the right of the title."""
+    return ribbon(ribbon_rows(timeline), timeline.seconds_t, classes, colours, title=timeline.video_id, note=note)
+
+
+def ribbon(
+    rows: Mapping[str, Ints],
+    seconds_t: Floats,
+    classes: Sequence[str],
+    colours: Mapping[str, str] | None = None,
+    *,
+    title: str,
+    note: str = "",
+) -> Figure:
+    """Class ids [T] by row over the minutes of one video; a dark edge marks where a row is not what the truth says.
 
     Without `colours`, and with more classes than can be told apart, the 14 that fill most of the video are coloured.
     """
-    rows = _rows(timeline)
     ids_rt = np.stack(list(rows.values()))
     colours = colours or _colours_for(ids_rt, classes)
-    legend = _legend_patches(ids_rt, classes, colours)
-    columns = 5 if max((len(str(patch.get_label())) for patch in legend), default=0) <= 26 else 4
-    foot_in = 0.45 + 0.175 * -(-len(legend) // columns)
-    band_in = 0.46 * len(rows)
-    figure, axes = _canvas(left_in=0.85, width_in=9.0, top_in=0.34, height_in=band_in, foot_in=foot_in)
-    for row, ids_t in enumerate(ids_rt):
-        _band(axes, row, _spans(timeline.seconds_t, ids_t), classes, colours)
+    legend = _legend_patches(ids_rt, classes, colours, judged=TRUTH in rows and len(rows) > 1)
+    columns = 5 if max((len(str(patch.get_label())) for patch in legend), default=0) <= 24 else 4
+    foot_in = 0.45 + 0.19 * -(-len(legend) // columns)
+    left_in = max(0.85, 0.2 + 0.075 * max(map(len, rows)))
+    figure, axes = canvas(
+        left_in=left_in, width_in=9.85 - left_in, top_in=0.34, height_in=0.46 * len(rows), foot_in=foot_in
+    )
+    for row, (name, ids_t) in enumerate(rows.items()):
+        _band(axes, row, spans(seconds_t, ids_t), classes, colours)
+        if TRUTH in rows and name != TRUTH:
+            _mistakes(axes, row, seconds_t, (ids_t != rows[TRUTH]) & (rows[TRUTH] != UNLABELLED))
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), list(rows))
-    _time_axis(axes, timeline.seconds_t)
-    _bare(axes)
-    axes.set_title(timeline.video_id, loc="left", fontsize=11, fontweight="bold", color=INK, pad=7)
+    axes.set_yticks(range(len(rows)), [inert(name) for name in rows])
+    time_axis(axes, seconds_t)
+    bare(axes)
+    axes.set_title(inert(title), loc="left", fontsize=11, fontweight="bold", color=INK, pad=7)
     axes.set_title(note, loc="right", fontsize=9, color=QUIET, pad=7)
     if legend:
         figure.legend(
             handles=legend, loc="lower left", bbox_to_anchor=(0.078, 0.0), ncols=columns, frameon=False,
-            fontsize=8, labelcolor=INK, handlelength=1.1, handleheight=1.0, columnspacing=1.4, borderpad=0.2,
+            fontsize=8, labelcolor=INK, handlelength=2.2, handleheight=1.15, columnspacing=1.4, borderpad=0.2,
         )  # fmt: skip
     return figure
 
 
-def _rows(timeline: Timeline) -> dict[str, Ints]:
-    rows = {"truth": timeline.truth_t, "predicted": timeline.predicted_t}
+def ribbon_rows(timeline: Timeline) -> dict[str, Ints]:
+    """Class ids [T] by the name of a row: truth if there is any, the prediction, and what was smoothed."""
+    rows = {TRUTH: timeline.truth_t, "predicted": timeline.predicted_t}
     if (timeline.truth_t == UNLABELLED).all():
-        del rows["truth"]
+        del rows[TRUTH]
     if timeline.smoothed_t is not None:
         rows["smoothed"] = timeline.smoothed_t
     return rows
 
 
-def _canvas(
+def inert(text: str) -> str:
+    """Text that is drawn as it is: a dollar would begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def canvas(
     *, left_in: float, width_in: float, top_in: float, height_in: float, foot_in: float, right_in: float = 0.15
 ) -> tuple[Figure, Axes]:
     """A figure ten inches wide or less whose one plot has exactly these margins."""
@@ -112,28 +140,60 @@ def _colours_for(ids_rt: Ints, classes: Sequence[str]) -> dict[str, str]:
     return {**dict.fromkeys(classes, OTHER), **class_colours([classes[number] for number in most])}
 
 
-def _legend_patches(ids_rt: Ints, classes: Sequence[str], colours: Mapping[str, str]) -> list[Patch]:
-    shown = [classes[number] for number in np.unique(ids_rt).tolist() if number != UNLABELLED]
-    named = [Patch(facecolor=colours[label], label=label) for label in shown if colours[label] != OTHER]
+def _legend_patches(ids_rt: Ints, classes: Sequence[str], colours: Mapping[str, str], *, judged: bool) -> list[Patch]:
+    shown = [number for number in np.unique(ids_rt).tolist() if number != UNLABELLED]
+    named = []
+    for number in shown:
+        label, colour = classes[number], colours[classes[number]]
+        hatch, ink = _hatch(number, colour)
+        if colour != OTHER:
+            named.append(Patch(facecolor=colour, label=inert(label), linewidth=0, hatch=hatch, edgecolor=ink))
     others = len(shown) - len(named)
-    return [*named, *([Patch(facecolor=OTHER, label=f"{OTHER_NAME} ({others})")] if others else [])]
+    marks = [Patch(facecolor=OTHER, label=f"{OTHER_NAME} ({others})")] if others else []
+    return [*named, *marks, *([Patch(facecolor=INK, label=WRONG)] if judged else [])]
+
+
+def _hatch(number: int, colour: str) -> tuple[str, str]:
+    """What tells a class from its neighbours where colour is not seen: a hatch, and its ink."""
+    hatch = "" if colour == OTHER else _HATCHES[number % len(_HATCHES)]
+    return hatch, "#ffffff70" if luminance(colour) < 0.5 else "#1f293360"
 
 
 def _band(
-    axes: Axes, row: int, spans: Sequence[tuple[float, float, int]], classes: Sequence[str], colours: Mapping[str, str]
+    axes: Axes, row: int, parts: Sequence[tuple[float, float, int]], classes: Sequence[str], colours: Mapping[str, str]
 ) -> None:
-    total = sum(width for _, width, _ in spans)
-    for left, width, number in spans:
-        colour = BLANK if number == UNLABELLED else colours[classes[number]]
-        axes.barh(row, width, left=left, height=0.84, color=colour, linewidth=0)
-        if number != UNLABELLED and width / total > 0.0068 * len(classes[number]) + 0.01:
-            ink = "white" if _luminance(colour) < 0.5 else INK
-            axes.text(left + width / 2, row, classes[number], ha="center", va="center", fontsize=7.5, color=ink)
+    total = sum(width for _, width, _ in parts)
+    for number in sorted({number for _, _, number in parts}):
+        own = [(left, width) for left, width, given in parts if given == number]
+        if number == UNLABELLED:
+            axes.broken_barh(own, (row - 0.42, 0.84), facecolor=BLANK, linewidth=0)
+            continue
+        colour = colours[classes[number]]
+        axes.broken_barh(own, (row - 0.42, 0.84), facecolor=colour, linewidth=0)
+        wide = [(left, width) for left, width in own if width / total > _HATCHED]
+        hatch, ink = _hatch(number, colour)
+        if wide and hatch:
+            axes.broken_barh(wide, (row - 0.42, 0.84), facecolor="none", linewidth=0, hatch=hatch, edgecolor=ink)
+        for left, width in own:
+            if width / total > 0.0068 * len(classes[number]) + 0.01:
+                _name(axes, left + width / 2, row, classes[number], colour)
 
 
-def _spans(seconds_t: Floats, ids_t: Ints) -> list[tuple[float, float, int]]:
+def _name(axes: Axes, middle: float, row: int, label: str, colour: str) -> None:
+    axes.text(
+        middle, row, inert(label), ha="center", va="center", fontsize=7.5,
+        color="white" if luminance(colour) < 0.5 else INK, bbox={"facecolor": colour, "linewidth": 0, "pad": 1.2},
+    )  # fmt: skip
+
+
+def _mistakes(axes: Axes, row: int, seconds_t: Floats, wrong_t: NDArray[np.bool_]) -> None:
+    own = [(left, width) for left, width, wrong in spans(seconds_t, wrong_t.astype(np.int64)) if wrong]
+    axes.broken_barh(own, (row + 0.32, 0.1), facecolor=INK, linewidth=0)
+
+
+def spans(seconds_t: Floats, ids_t: Ints) -> list[tuple[float, float, int]]:
     """(left, width, id) of each stretch of equal ids, in seconds."""
-    ends_t = np.append(seconds_t[1:], seconds_t[-1] + _step(seconds_t))
+    ends_t = np.append(seconds_t[1:], seconds_t[-1] + step_seconds(seconds_t))
     edges = [0, *(np.flatnonzero(np.diff(ids_t)) + 1).tolist(), len(ids_t)]
     return [
         (float(seconds_t[first]), float(ends_t[last - 1] - seconds_t[first]), int(ids_t[first]))
@@ -141,7 +201,7 @@ def _spans(seconds_t: Floats, ids_t: Ints) -> list[tuple[float, float, int]]:
     ]
 
 
-def _step(seconds_t: Floats) -> float:
+def step_seconds(seconds_t: Floats) -> float:
     return float(np.median(np.diff(seconds_t))) if len(seconds_t) > 1 else 1.0
 
 
@@ -152,14 +212,15 @@ def class_bars(
     known = {label: figure for label, figure in figures.items() if np.isfinite(figure.mean)}
     ordered = sorted(known.items(), key=lambda item: item[1].mean)
     body_in = 0.29 * max(len(ordered), 1)
-    figure, axes = _canvas(left_in=2.45, width_in=5.3, top_in=0.55, height_in=body_in, foot_in=0.6)
+    figure, axes = canvas(left_in=2.45, width_in=5.3, top_in=0.55, height_in=body_in, foot_in=0.6)
     for row, (_, value) in enumerate(ordered):
         axes.barh(row, value.mean, height=0.62, color=ACCENT, alpha=0.85, linewidth=0)
         if np.isfinite(value.low):
-            axes.plot((value.low, value.high), (row, row), color=INK, linewidth=1.3, solid_capstyle="butt")
+            for ink, thickness in (("white", 3.2), (INK, 1.3)):
+                axes.plot((value.low, value.high), (row, row), color=ink, linewidth=thickness, solid_capstyle="butt")
         edge = value.high if np.isfinite(value.high) else value.mean
         axes.text(edge + 0.012, row, f"{value.mean:.2f}", va="center", fontsize=8, color=INK)
-    axes.set_yticks(range(len(ordered)), [label for label, _ in ordered])
+    axes.set_yticks(range(len(ordered)), [inert(label) for label, _ in ordered])
     axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.set_xlim(0, 1.06)
     axes.set_xticks(np.arange(0, 1.01, 0.2))
@@ -169,7 +230,7 @@ def class_bars(
     if chance is not None:
         axes.axvline(chance, color=CHANCE, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.text(chance + 0.008, len(ordered) - 0.42, f"chance {chance:.2f}", fontsize=8, color=CHANCE, va="bottom")
-    _bare(axes)
+    bare(axes)
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=18, x=-0.445)
     axes.set_title(note, loc="right", fontsize=9, color=QUIET, pad=18)
     return figure
@@ -178,13 +239,13 @@ def class_bars(
 def similarity_map(seconds_t: Floats, scores_tc: Floats, labels: Sequence[str], *, title: str) -> Figure:
     """Similarity of each prompt over time: a row per class, darker where the picture fits the words better."""
     body_in = 0.27 * len(labels)
-    figure, axes = _canvas(left_in=2.3, width_in=7.0, top_in=0.34, height_in=body_in, foot_in=0.34, right_in=0.75)
-    extent = (float(seconds_t[0]), float(seconds_t[-1]) + _step(seconds_t), len(labels) - 0.5, -0.5)
+    figure, axes = canvas(left_in=2.3, width_in=7.0, top_in=0.34, height_in=body_in, foot_in=0.34, right_in=0.75)
+    extent = (float(seconds_t[0]), float(seconds_t[-1]) + step_seconds(seconds_t), len(labels) - 0.5, -0.5)
     image = axes.imshow(scores_tc.T, aspect="auto", interpolation="nearest", cmap="cividis_r", extent=extent)
-    axes.set_yticks(range(len(labels)), list(labels))
-    _time_axis(axes, seconds_t)
-    _bare(axes)
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=7)
+    axes.set_yticks(range(len(labels)), [inert(label) for label in labels])
+    time_axis(axes, seconds_t)
+    bare(axes)
+    axes.set_title(inert(title), loc="left", fontsize=11, fontweight="bold", color=INK, pad=7)
     bar = axes.inset_axes((1.012, 0.0, 0.014, 1.0))
     figure.colorbar(image, cax=bar)
     bar.tick_params(labelsize=7, colors=QUIET, length=0)
@@ -193,21 +254,21 @@ def similarity_map(seconds_t: Floats, scores_tc: Floats, labels: Sequence[str], 
     return figure
 
 
-def _time_axis(axes: Axes, seconds_t: Floats) -> None:
-    start, end = float(seconds_t[0]), float(seconds_t[-1]) + _step(seconds_t)
+def time_axis(axes: Axes, seconds_t: Floats) -> None:
+    start, end = float(seconds_t[0]), float(seconds_t[-1]) + step_seconds(seconds_t)
     axes.set_xlim(start, end)
     apart = next((step for step in _TICKS_SECONDS if (end - start) / step <= 9), _TICKS_SECONDS[-1])
     axes.xaxis.set_major_locator(MultipleLocator(apart))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value) // 60}:{int(value) % 60:02d}"))
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=8.5, colors=INK)
     axes.tick_params(axis="x", colors=QUIET)
 
 
-def _luminance(colour: str) -> float:
+def luminance(colour: str) -> float:
     red, green, blue = to_rgb(colour)
     return 0.299 * red + 0.587 * green + 0.114 * blue
 

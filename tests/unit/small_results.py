@@ -1,16 +1,20 @@
-"""A small result of phases, made from drawn predictions."""
+"""Small results of phases and of presence, made from what is drawn."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ophclip.config import PresenceThreshold
 from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.phases import phase_result
+from ophclip.evaluation.presence import presence_result, presence_score
 from ophclip.evaluation.records import Source
-from ophclip.evaluation.results import PhaseResult, Provenance, Throughput
+from ophclip.evaluation.results import PhaseResult, PresenceResult, Provenance, Throughput
+from ophclip.evaluation.scores import VideoScores
 from ophclip.evaluation.timelines import Timeline
 
 CLASSES = ("incision", "rhexis", "phaco")
+INSTRUMENTS = ("knife", "phaco tip", "never seen")
 
 
 def provenance(**changes: object) -> Provenance:
@@ -43,3 +47,23 @@ def result(seed: int = 0, videos: int = 6, wrong: float = 0.4, **changes: object
     surgeons = {line.video_id: {"surgeon": "AB"[place % 2], "site": "S"} for place, line in enumerate(lines)}
     throughput = Throughput(frames=1, video_seconds=1.0, wall_seconds=1.0)
     return phase_result(provenance(**changes), throughput, CLASSES, lines, clips=clips, styles={}, attributes=surgeons)
+
+
+def presence(seed: int = 0, videos: int = 4, **changes: object) -> PresenceResult:
+    rng = np.random.default_rng(seed)
+    cells = {}
+    for number in range(videos):
+        present = (rng.random((20 + number, 3)) < (0.3, 0.5, 0.0)).astype(np.float64)
+        present[0, 0] = np.nan
+        scores = (rng.normal(size=present.shape) + np.nan_to_num(present)).astype(np.float32)
+        seconds = np.arange(len(present)) / 3
+        video = VideoScores(video_id=f"v{number}", seconds_t=seconds, scores_tc=scores, present_tc=present)
+        cells[video.video_id] = presence_score(video, PresenceThreshold.MEAN_PROMPT)
+    return presence_result(
+        provenance(protocol="instrument_video_map", **changes),
+        Throughput(frames=1, video_seconds=1.0, wall_seconds=1.0),
+        INSTRUMENTS,
+        cells,
+        threshold=PresenceThreshold.MEAN_PROMPT,
+        styles={},
+    )

@@ -8,36 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_results import provenance, result
+from small_results import presence, result
 
-from ophclip.config import PresenceThreshold
-from ophclip.evaluation.presence import presence_result, presence_score
-from ophclip.evaluation.results import PresenceResult, Throughput
-from ophclip.evaluation.scores import SCORES, VideoScores, read_scores, write_scores
+from ophclip.evaluation.scores import SCORES, read_scores, write_scores
 from ophclip.evaluation.scoring import write_phases, write_presence
 from ophclip.evaluation.verifying import verify_result
-
-LABELS = ("knife", "phaco tip", "never seen")
-
-
-def presence(seed: int = 0, videos: int = 4, **changes: object) -> PresenceResult:
-    rng = np.random.default_rng(seed)
-    cells = {}
-    for number in range(videos):
-        present = (rng.random((20 + number, 3)) < (0.3, 0.5, 0.0)).astype(np.float64)
-        present[0, 0] = np.nan
-        scores = (rng.normal(size=present.shape) + np.nan_to_num(present)).astype(np.float32)
-        seconds = np.arange(len(present)) / 3
-        video = VideoScores(video_id=f"v{number}", seconds_t=seconds, scores_tc=scores, present_tc=present)
-        cells[video.video_id] = presence_score(video, PresenceThreshold.MEAN_PROMPT)
-    return presence_result(
-        provenance(protocol="instrument_video_map", **changes),
-        Throughput(frames=1, video_seconds=1.0, wall_seconds=1.0),
-        LABELS,
-        cells,
-        threshold=PresenceThreshold.MEAN_PROMPT,
-        styles={},
-    )
 
 
 def test_scores_come_back_as_they_were_written_and_the_bytes_repeat(tmp_path: Path) -> None:
