@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -93,7 +95,7 @@ def _report(out: Path, *places: Path) -> _Page:
     return _Page(out.read_text(encoding="utf-8"))
 
 
-def _renamed(found: PhaseResult) -> PhaseResult:
+def _wicked(found: PhaseResult) -> PhaseResult:
     """A result in which everything that others name is wicked."""
     names = {line.video_id: f"{line.video_id} {WICKED}" for line in found.timelines}
     classes = (WICKED, *found.classes[1:])
@@ -113,7 +115,7 @@ def _renamed(found: PhaseResult) -> PhaseResult:
 
 
 def test_a_page_is_one_file_and_nothing_in_a_result_becomes_markup(tmp_path: Path) -> None:
-    folder = write_phases(tmp_path / "a", _renamed(result()))
+    folder = write_phases(tmp_path / "a", _wicked(result()))
     page = _report(tmp_path / "report.html", folder)
     assert not {"script", "iframe", "link", "object", "input"} & set(page.tags)
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
@@ -288,3 +290,26 @@ def test_a_probe_shows_figures_and_gains_by_training_videos(tmp_path: Path) -> N
     (tmp_path / "probe_result.json").write_text("{}")
     with pytest.raises(ValueError, match="not a result of this version"):
         write_report([tmp_path], tmp_path / "report.html")
+
+
+@pytest.mark.slow
+def test_a_real_browser_draws_every_picture_within_the_width_of_the_window(tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no chromium here; install it to see the page as a person would")
+    page = tmp_path / "report.html"
+    write_report([write_phases(tmp_path / "a", _wicked(result()))], page)
+    asked = """<script>onload = () => { document.body.textContent = JSON.stringify({
+        width: document.documentElement.scrollWidth, window: innerWidth, addresses: performance.getEntries()
+        .filter(one => one.entryType === "resource" && !one.name.startsWith("data:")).length,
+        drawn: [...document.images].map(one => one.naturalWidth > 0) }) }</script>"""
+    probe = tmp_path / "probe.html"
+    probe.write_text(page.read_text(encoding="utf-8") + asked, encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [browser, *flags, "--window-size=500,900", "--dump-dom", probe.resolve().as_uri()]
+    seen = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    found = json.loads(seen.partition("<body>")[2].partition("</body>")[0])
+    assert found["width"] <= found["window"]
+    assert found["addresses"] == 0
+    assert len(found["drawn"]) > 8
+    assert all(found["drawn"])

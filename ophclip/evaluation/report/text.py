@@ -13,6 +13,8 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': "''",
 }  # fmt: skip
+COLUMNS, ROWS = 7, 60
+"""Numbers behind pictures are left out of Markdown if they are more: confusions, ribbons and curves."""
 
 
 def page_markdown(page: Page) -> str:
@@ -40,7 +42,11 @@ def _section(section: Section) -> Iterator[str]:
     yield f"## {markdown_text(section.title)}"
     yield markdown_text(section.lead)
     yield from map(markdown_table, section.tables)
-    yield from (markdown_table(picture.numbers) for picture in section.pictures if picture.numbers.unfolds)
+    yield from (markdown_table(one.numbers) for one in section.pictures if _brief(one.numbers))
+
+
+def _brief(table: Table) -> bool:
+    return len(table.headings) <= COLUMNS and len(table.rows) <= ROWS
 
 
 def markdown_table(table: Table) -> str:
