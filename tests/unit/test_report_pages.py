@@ -292,6 +292,32 @@ def test_a_probe_shows_figures_and_gains_by_training_videos(tmp_path: Path) -> N
         write_report([tmp_path], tmp_path / "report.html")
 
 
+def test_a_result_of_another_task_is_shown_from_its_tree(tmp_path: Path) -> None:
+    figure = {"mean": 0.5, "sd": None, "low": 0.4, "high": 0.6}
+    tree = {
+        "task": "clips", "provenance": {
+            "protocol": "clip_topk", "dataset": {"name": "catreldet", "citation": WICKED}, "model_name": "m",
+            "weights_sha256": "w", "split_sha256": "s", "code_version": "0",
+        },
+        "summary": {"top1": figure}, "chance": {"top1": 0.2}, "styles": {"ensemble": {"top1": figure}},
+        "class_f1": {"rhexis": figure, WICKED: {**figure, "mean": None}}, "unseen": [WICKED], "nulls": 0,
+        "videos": [{"video_id": "v0", "files": 3, "top1": 0.25, "average_precision": {"rhexis": 0.5}}],
+        "protocols": {"clip_topk": {"rule": "first or not", "figures": {"top1": figure}}},
+        "groups": {"task": {"implantation": {"videos": 1, "figures": {"top1": figure}}}},
+    }  # fmt: skip
+    (tmp_path / "result.json").write_text(json.dumps(tree))
+    page = _report(tmp_path / "report.html", tmp_path)
+    assert page.saved() == {"class_f1.csv": [["class", "mean", "low", "high"], ["rhexis", "0.5000", "0.4000", "0.6000"],
+        [WICKED, "", "0.4000", "0.6000"]]}  # fmt: skip
+    for words in ("first of the classes", "0.500 [0.400, 0.600]", "chance 0.200", "implantation", "0.250", WICKED):
+        assert words in page.words
+    with pytest.raises(ValueError, match="results of clips are shown one by one"):
+        write_report([tmp_path, tmp_path], tmp_path / "report.html")
+    (tmp_path / "result.json").write_text(json.dumps({"task": "clips", "provenance": {}}))
+    with pytest.raises(ValueError, match="not a result of this version"):
+        write_report([tmp_path], tmp_path / "report.html")
+
+
 @pytest.mark.slow
 def test_a_real_browser_draws_every_picture_within_the_width_of_the_window(tmp_path: Path) -> None:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ingest.atomic import write_text
-from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
+from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result, read_tree
 from ophclip.evaluation.report.comparison import (
     comparison_cards,
     comparison_sections,
@@ -19,6 +19,7 @@ from ophclip.evaluation.report.head import alarms_of, own_facts, shared_facts, w
 from ophclip.evaluation.report.html import page_html
 from ophclip.evaluation.report.page import Fact, Page
 from ophclip.evaluation.report.phases import paper_table, phase_cards, phase_sections, phase_warnings, summary_rows
+from ophclip.evaluation.report.plain import plain_page
 from ophclip.evaluation.report.presence import (
     MAP,
     presence_cards,
@@ -36,7 +37,7 @@ def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
     """Write `out` (HTML) and the `.md` and `.tex` beside it; several results are compared with the first.
 
     Raises:
-        ValueError: a result is not there, is of a task that has no report, or two cannot be compared.
+        ValueError: a result is not there, or two cannot be compared.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"report --out {out}: expected a name that ends in .html; .md and .tex are written beside it")
@@ -59,16 +60,14 @@ def build_page(places: Sequence[Path]) -> Page:
         if len(places) > 1:
             raise ValueError(f"{probes[0]}: a probe compares its models itself; give it alone")
         return probe_page(probes[0] / RESULT_NAME if probes[0].is_dir() else probes[0])
-    results = [_read(place) for place in places]
-    return _single(results[0]) if len(results) == 1 else _comparison(named(results))
-
-
-def _read(place: Path) -> Written:
-    written = read_result(place)
-    if written.task not in _TITLES:
-        known = " and ".join(_TITLES)
-        raise ValueError(f"{written.path}: a result of {written.task}; a report is made of {known}, and of probes")
-    return written
+    others = [(path, tree) for path, tree in map(read_tree, places) if tree.get("task") not in _TITLES]
+    if not others:
+        results = [read_result(place) for place in places]
+        return _single(results[0]) if len(results) == 1 else _comparison(named(results))
+    path, tree = others[0]
+    if len(places) > 1:
+        raise ValueError(f"{path}: results of {tree.get('task')} are shown one by one; give it alone")
+    return plain_page(tree, path)
 
 
 def _single(written: Written) -> Page:

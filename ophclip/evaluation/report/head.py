@@ -108,6 +108,11 @@ def warnings_of(tree: Mapping[str, Any], headline: Mapping[str, Any], chance: fl
         )
     if tree["provenance"]["fps"] != 1.0:
         yield f"Scored at {tree['provenance']['fps']:g} fps: not comparable with figures published at 1 fps."
+    if outlasted := tree.get("past_the_end"):
+        yield (
+            f"The labels of {len(outlasted)} video(s) outlast them, and what lies past the end is not scored: "
+            f"{some(list(outlasted))}."
+        )
     leakage = tree.get("leakage", {})
     if leakage.get("finding") in ("unknown", "namesakes"):
         yield f"Training data: {leakage['told']}."

@@ -56,6 +56,8 @@ def presence_sections(written: Written) -> Iterator[Section]:
     """Everything that a result of presence has to show."""
     tree = written.tree
     yield _figures(tree)
+    if tree.get("operating_point"):
+        yield _operating_point(tree["operating_point"])
     pictures = [_bars(tree)]
     if written.scores:
         pictures.append(_precision_recall(written))
@@ -91,6 +93,36 @@ def _figures(tree: Mapping[str, Any]) -> Section:
         lead="A class is scored by how well the picture fits what is said of it; average precision needs no threshold.",
         tables=(presence_table(rows, tree["chance"][MAP]), rate),
     )
+
+
+def _operating_point(point: Mapping[str, Any]) -> Section:
+    names = tuple(point["figures"])
+    return Section(
+        anchor="bars",
+        title="As yes or no",
+        lead=f"For each instrument {point['rule']}, learned on split {point['split']} and applied here: the seconds of "
+        "all videos pooled, mean over classes.",
+        tables=(
+            Table(
+                caption="Mean over classes",
+                headings=tuple(map(_spoken, names)),
+                rows=(tuple(figure_text(point["figures"][name]) for name in names),),
+                words=0,
+            ),
+            Table(
+                caption="By instrument",
+                headings=("instrument", "bar", *map(_spoken, names)),
+                rows=tuple(
+                    (label, value_text(point["bars"][label]), *(figure_text(figures[name]) for name in names))
+                    for label, figures in point["class_figures"].items()
+                ),
+            ),
+        ),
+    )
+
+
+def _spoken(name: str) -> str:
+    return "F1" if name == "f1" else name.replace("_", " ")
 
 
 def _bars(tree: Mapping[str, Any]) -> Picture:
