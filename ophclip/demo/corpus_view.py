@@ -8,8 +8,9 @@ from pathlib import Path
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
 from ingest.records import Level, Sample
 from ingest.shards import ShardReader
-from ophclip.demo.page import CorpusSection, Line, Strip, Table, TranscriptSection, clock, image_address
+from ophclip.demo.page import CorpusSection, Line, Strip, Table, TranscriptSection, clock
 from ophclip.demo.plan import Plan
+from ophclip.evaluation.report.page import image_address
 
 STRIP_FRAMES = 8
 STRIPS_EACH = 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -135,12 +134,6 @@ class Page:
     search: SearchSection
     timings: TimingSection
     receipt: tuple[str, ...] = field(default=())
-
-
-def image_address(data: bytes) -> str:
-    """The picture itself as a `data:` address, so that the page is one file."""
-    kind = "png" if data.startswith(b"\x89PNG") else "svg+xml" if data.lstrip().startswith(b"<") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def clock(seconds: float) -> str:

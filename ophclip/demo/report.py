@@ -26,10 +26,11 @@ from ophclip.demo.page import (
     Table,
     TimingSection,
     clock,
-    image_address,
 )
 from ophclip.demo.plan import SITES, Plan
 from ophclip.demo.stages import Done
+from ophclip.evaluation.report.figures import figure_text
+from ophclip.evaluation.report.page import image_address
 
 RIBBONS_SHOWN = 3
 
@@ -107,15 +108,6 @@ def _cards(plan: Plan, searches: dict[str, Any]) -> tuple[Card, ...]:
     return tuple(cards)
 
 
-def figure(estimate: dict[str, Any]) -> str:
-    """A figure with its 95 % interval, which needs more than one video."""
-    if estimate["mean"] is None:
-        return "not defined"
-    if estimate["low"] is None:
-        return f"{estimate['mean']:.3f} (one video)"
-    return f"{estimate['mean']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
 def simulated_phases(plan: Plan) -> PhaseSection:
     """Figures beside chance and beside the untrained model, then ribbons of truth against prediction."""
     rows = [row for site in SITES for row in _site_rows(plan, site)]
@@ -151,7 +143,7 @@ def _site_rows(plan: Plan, site: str) -> list[tuple[str, str, str, str]]:
         trained, untrained = (result(plan, site, model, kind) for model in ("trained", "untrained"))
         title = f"site {site} · {name} ({len(trained['videos'])} videos)"
         chance = f"{trained['chance'][key]:.3f}"
-        rows.append((title, figure(trained["summary"][key]), figure(untrained["summary"][key]), chance))
+        rows.append((title, figure_text(trained["summary"][key]), figure_text(untrained["summary"][key]), chance))
     return rows
 
 

@@ -16,10 +16,10 @@ from ophclip.demo.page import (
     Table,
     TimingSection,
     clock,
-    image_address,
     write_page,
 )
 from ophclip.demo.stages import Stage, claim, run_stages
+from ophclip.evaluation.report.page import image_address
 from ophclip.progress import Progress
 
 NOTHING = Table(headings=("a", "b"), rows=(("x", "1"),))
