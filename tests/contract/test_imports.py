@@ -36,6 +36,7 @@ LIGHT = (
     "ophclip.demo.run",
     "ophclip.evaluation.checking",
     "ophclip.evaluation.comparing",
+    "ophclip.evaluation.embedding_writer",
     "ophclip.evaluation.runs",
     "ophclip.evaluation.verifying",
     "ophclip.models.description",

@@ -87,7 +87,9 @@ def _read(facts: Facts, phases: Mapping[str, str], root: Path, group: str = "") 
     files = tuple(found)
     if not files:
         raise ValueError(f"{root}: no clip in it or its folders; is the folder the right one, and unpacked?")
-    return FileDataset(source=facts.source, classes=(*dict.fromkeys(phases.values()), REST), files=files)
+    return FileDataset(
+        source=facts.source, task=facts.task, classes=(*dict.fromkeys(phases.values()), REST), files=files
+    )
 
 
 def _file(root: Path, path: Path, phases: Mapping[str, str], group: str) -> LabelledFile:

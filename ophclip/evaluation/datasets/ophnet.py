@@ -38,7 +38,7 @@ def _source(name: str) -> Source:
 
 OPHNET = Facts(source=_source("ophnet-phase"), task=Task.PHASE, classes=52, protocol="video_macro_v1", prompts="ophnet")
 OPHNET_OPERATIONS = Facts(source=_source("ophnet-operations"), task=Task.PHASE, classes=107, protocol="video_macro_v1")
-OPHNET_SURGERIES = Facts(source=_source("ophnet-surgeries"), task=Task.PROCEDURE, classes=80, protocol="")
+OPHNET_SURGERIES = Facts(source=_source("ophnet-surgeries"), task=Task.PROCEDURE, classes=80, protocol="file_map")
 
 
 def read_ophnet_phases(
@@ -93,7 +93,9 @@ def read_ophnet_surgeries(root: Path, videos: Sequence[Path] = (), *, with_video
         LabelledFile(file_id=video_id, path=path, labels=labels, video_id=video_id)
         for (video_id, (_, labels)), path in zip(lines.items(), paths, strict=True)
     )
-    return FileDataset(source=OPHNET_SURGERIES.source, classes=tuple(names.values()), files=tuple(files))
+    return FileDataset(
+        source=OPHNET_SURGERIES.source, task=Task.PROCEDURE, classes=tuple(names.values()), files=tuple(files)
+    )
 
 
 _Namer = Callable[[Row, str, str], str]
