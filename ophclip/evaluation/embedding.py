@@ -123,6 +123,7 @@ def default_device() -> str:
 
 def class_vectors(store: EmbeddingStore, prompts: PromptSet, style: Style) -> Floats:
     """One unit vector per class [C, D]: the mean of the unit vectors of its sentences, normalised again."""
+    store.texts([text for entry in prompts.classes for text in entry.sentences(style)])
     return unit(np.stack([store.texts(entry.sentences(style)).mean(axis=0) for entry in prompts.classes]))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +116,6 @@ def _add_texts(stem: Path, sentences: Sequence[str], encoder: Encoder) -> None:
     kept = read_texts(stem)
     if new := [text for text in dict.fromkeys(sentences) if text not in kept]:
         vectors = {**kept, **dict(zip(new, encoder.embed_texts(new), strict=True))}
-        stem.with_suffix(".txt").unlink(missing_ok=True)
         write_bytes(stem.with_suffix(".npy"), _array(np.stack(list(vectors.values()))))
         write_text(stem.with_suffix(".txt"), "".join(f"{text}\n" for text in vectors))
 
@@ -144,11 +143,11 @@ def _array(vectors_nd: NDArray[np.float32]) -> bytes:
 
 def _arrays(seen: EmbeddedVideo) -> bytes:
     buffer = io.BytesIO()
-    arrays: Mapping[str, NDArray[np.generic]] = {
-        "vectors": seen.vectors_td,
-        "seconds": seen.seconds_t,
-        "duration_seconds": np.array(seen.duration_seconds),
-        "video_sha256": np.array(seen.sha256),
-    }
-    np.savez(buffer, **arrays)
+    np.savez(
+        buffer,
+        vectors=seen.vectors_td,
+        seconds=seen.seconds_t,
+        duration_seconds=np.array(seen.duration_seconds),
+        video_sha256=np.array(seen.sha256),
+    )
     return buffer.getvalue()

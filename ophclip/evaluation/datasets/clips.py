@@ -34,7 +34,7 @@ CATRELDET = Facts(
         "localization, ICPR 2020",
         obtain="ask for it at ftp.itec.aau.at/datasets/ovid and unpack it; a folder per phase holds train and test",
         overlap_rule="a clip has one class",
-        background_rule="clips of other phases are the class Rest",
+        background_rule="clips of other phases are the class Rest, which of five ways may show another of the four",
     ),
     task=Task.CLIP,
     classes=5,
