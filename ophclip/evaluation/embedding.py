@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes
 from ingest.media import frame_blocks, probe
 from ingest.shards import sha256_of
-from ophclip.data.pictures import read_picture
 from ophclip.evaluation.datasets.coco import PICTURES
 from ophclip.evaluation.embedder import EmbeddedVideo, Encoder
 from ophclip.evaluation.embedding_folder import EmbeddingFolder
@@ -97,6 +95,8 @@ def embed_video(encoder: Encoder, path: Path, *, fps: float, batch_frames: int, 
         ValueError: the file cannot be decoded.
     """
     if path.suffix.lower() in PICTURES:
+        from ophclip.data.pictures import read_picture
+
         seconds_t, duration_seconds = np.zeros(1), 0.0
         parts = [encoder.embed_frames([read_picture(path)])]
     else:
@@ -118,6 +118,8 @@ def embed_video(encoder: Encoder, path: Path, *, fps: float, batch_frames: int, 
 
 def default_device() -> str:
     """`cuda` where there is one, else `cpu`."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

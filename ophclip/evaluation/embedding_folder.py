@@ -99,8 +99,7 @@ class EmbeddingFolder:
             assert key is not None
             if owners.setdefault(key, path) != path:
                 raise ValueError(
-                    f"{self.files[key]}: means {owners[key]} and {path}; name the files with their folders, as in "
-                    f"{FRAMES}/{path.parent.name}/{self.files[key].name}"
+                    f"{self.files[key]}: means {owners[key]} and {path}; put those files into folders as theirs"
                 )
 
     def video(self, path: Path, fps: float) -> EmbeddedVideo:

@@ -6,7 +6,6 @@ Shapes: F files, V videos, C classes, B drawings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -89,18 +88,6 @@ def video_precision(table: FileTable) -> OfClasses:
     """Average precision of each class per video, averaged over the videos that have it."""
     cells_vc = video_cells(table)
     return lambda rows_bv: nanmean(cells_vc[rows_bv], axis=1)
-
-
-def by_class(of: OfClasses, table: FileTable) -> dict[str, Statistic]:
-    """The figure of each class."""
-    return {
-        label: Statistic(videos=len(table.videos), of=partial(_column, of, place))
-        for place, label in enumerate(table.classes)
-    }
-
-
-def _column(of: OfClasses, place: int, rows_bv: Ints) -> Floats:
-    return of(rows_bv)[:, place]
 
 
 def _mean_of_classes(videos: int, of: OfClasses) -> Statistic:

@@ -13,7 +13,6 @@ import numpy as np
 
 from ophclip.evaluation.file_figures import (
     OfClasses,
-    by_class,
     class_f1,
     class_precision,
     class_recall,
@@ -24,7 +23,7 @@ from ophclip.evaluation.file_figures import (
     video_map,
     video_precision,
 )
-from ophclip.evaluation.intervals import Estimate, Statistic, estimate_statistic, presence_chance
+from ophclip.evaluation.intervals import Estimate, Statistic, estimate_classes, estimate_statistic, presence_chance
 from ophclip.evaluation.protocols import (
     CLIP_MACRO_F1,
     CLIP_TOPK,
@@ -57,7 +56,8 @@ def file_result(
         ValueError: there is no file, or the labels of one are not as the task has them.
     """
     table = file_table(files, classes, task)
-    summary = file_summary(files, classes, task, provenance)
+    figures = {name: _estimates(given, provenance) for name, given in file_figures(table, task).items()}
+    summary = _summary(figures, task)
     counts_c = table.present_fc.sum(axis=0).astype(int).tolist()
     return FileResult(
         provenance=provenance,
@@ -68,12 +68,12 @@ def file_result(
         chance=_chance(table, task, provenance),
         styles={"ensemble": summary, **styles},
         class_figures={
-            name: _estimates(by_class(of, table), provenance) for name, of in _class_figures(table, task).items()
+            name: _class_estimates(of, table, provenance) for name, of in _class_figures(table, task).items()
         },
         class_files=dict(zip(classes, counts_c, strict=True)),
         protocols={
-            name: ProtocolFigures(rule=PROTOCOLS[name].rule, figures=_estimates(figures, provenance), videos={})
-            for name, figures in file_figures(table, task).items()
+            name: ProtocolFigures(rule=PROTOCOLS[name].rule, figures=given, videos={})
+            for name, given in figures.items()
         },
         groups=_groups(files, classes, task, provenance),
         videos=_videos(table, task),
@@ -86,9 +86,16 @@ def file_summary(
     files: Sequence[ScoredFile], classes: Sequence[str], task: Task, provenance: Provenance
 ) -> dict[str, Estimate]:
     """The figures of the task's protocol; of clips those of `clip_macro_f1` too."""
-    figures = file_figures(file_table(files, classes, task), task)
-    chosen = figures.values() if task is Task.CLIP else [figures[HEADLINE[task]]]
-    return {name: one for given in chosen for name, one in _estimates(given, provenance).items()}
+    wanted = file_figures(file_table(files, classes, task), task)
+    return _summary({name: _estimates(wanted[name], provenance) for name in _summed(task)}, task)
+
+
+def _summary(figures: Mapping[str, Mapping[str, Estimate]], task: Task) -> dict[str, Estimate]:
+    return {name: one for protocol in _summed(task) for name, one in figures[protocol].items()}
+
+
+def _summed(task: Task) -> tuple[str, ...]:
+    return (CLIP_TOPK, CLIP_MACRO_F1) if task is Task.CLIP else (HEADLINE[task],)
 
 
 def file_figures(table: FileTable, task: Task) -> dict[str, Figures]:
@@ -108,6 +115,11 @@ def _class_figures(table: FileTable, task: Task) -> dict[str, OfClasses]:
 def _estimates(figures: Mapping[str, Statistic], provenance: Provenance) -> dict[str, Estimate]:
     drawn = {"samples": provenance.bootstrap_samples, "seed": provenance.seed}
     return {name: estimate_statistic(figure, **drawn) for name, figure in figures.items()}
+
+
+def _class_estimates(of: OfClasses, table: FileTable, provenance: Provenance) -> dict[str, Estimate]:
+    drawn = {"samples": provenance.bootstrap_samples, "seed": provenance.seed}
+    return dict(zip(table.classes, estimate_classes(of, len(table.videos), **drawn), strict=True))
 
 
 def _chance(table: FileTable, task: Task, provenance: Provenance) -> dict[str, float]:

@@ -95,7 +95,7 @@ def test_vectors_in_folders_are_told_apart_by_the_folders(folder: Path) -> None:
     own, other = Path("root/test/case0.mp4"), Path("root/train/case0.mp4")
     read.require([own, other])
     assert not np.allclose(read.video(own, 1).vectors_td, read.video(other, 1).vectors_td)
-    with pytest.raises(ValueError, match=r"case0\.npy: means root/train/case0\.mp4 and root/val/case0\.mp4; name the"):
+    with pytest.raises(ValueError, match=r"case0\.npy: means root/train/case0\.mp4 and root/val/case0\.mp4; put those"):
         read.require([other, Path("root/val/case0.mp4")])
     assert names_of_files([own, other, Path("root/test/x.y.mp4")]) == {
         own: "test/case0", other: "train/case0", Path("root/test/x.y.mp4"): "test/x.y",
