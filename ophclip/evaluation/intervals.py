@@ -105,11 +105,24 @@ def estimate_statistic(statistic: Statistic, *, samples: int, seed: int) -> Esti
     if statistic.values_v is not None:
         return estimate(statistic.values_v, samples=samples, seed=seed)
     value = float(_in_blocks(statistic.of, np.arange(statistic.videos)[None])[0])
-    low = high = float("nan")
-    if statistic.videos > 1:
-        drawn_b = _in_blocks(statistic.of, resamples(statistic.videos, samples, seed))
-        drawn_b = drawn_b[~np.isnan(drawn_b)]
-        low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (low, high)
+    if statistic.videos < 2:
+        return _bounded(value, np.empty(0))
+    return _bounded(value, _in_blocks(statistic.of, resamples(statistic.videos, samples, seed)))
+
+
+def estimate_classes(of: Callable[[Ints], Floats], videos: int, *, samples: int, seed: int) -> tuple[Estimate, ...]:
+    """The same for a figure of each class, of which `of` gives all at once: video numbers [B, V] -> values [B, C]."""
+    values_c = of(np.arange(videos)[None])[0]
+    if videos < 2:
+        return tuple(_bounded(float(value), np.empty(0)) for value in values_c)
+    drawn_bc = _in_blocks(of, resamples(videos, samples, seed))
+    return tuple(_bounded(float(value), drawn_b) for value, drawn_b in zip(values_c, drawn_bc.T, strict=True))
+
+
+def _bounded(value: float, drawn_b: Floats) -> Estimate:
+    """A value between the percentiles of what drawings gave."""
+    drawn_b = drawn_b[~np.isnan(drawn_b)]
+    low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (np.nan, np.nan)
     return Estimate(mean=value, sd=float("nan"), low=float(low), high=float(high))
 
 
