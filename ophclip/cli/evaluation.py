@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ophclip.cli.arguments import Dataset, Overrides, Result, Root, Videos
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.leakage import Leakage
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -44,7 +47,34 @@ def zeroshot(
         result = zeroshot_dataset(
             bundle, dataset, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
         )
-    typer.echo(f"{result.headline}; {out / 'result.json'}")
+    show_headline(result.headline, result.receipt.leakage, out)
+
+
+def show_headline(headline: str, leakage: Leakage, out: Path) -> None:
+    """Print the headline, red where training saw the videos, and what is known of that."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from ophclip.evaluation.leakage import Finding
+
+    console = Console(soft_wrap=True, highlight=False)
+    styles = {Finding.SEEN: "bold red", Finding.NAMESAKES: "yellow"}
+    console.print(escape(f"{headline}; {out / 'result.json'}"), style=styles.get(leakage.finding, ""))
+    if leakage.finding is not Finding.SEEN:
+        console.print(escape(leakage.told), style=styles.get(leakage.finding, "dim"))
+
+
+def _repeat_alarm(place: Path) -> None:
+    """Say again in red what a result says of videos that training saw."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from ophclip.evaluation.reading import read_result
+    from ophclip.evaluation.receipts import read_receipt
+
+    leakage = read_receipt(read_result(place).tree).leakage
+    if leakage.alarm:
+        Console(soft_wrap=True, highlight=False).print(escape(f"{place}: {leakage.told}"), style="bold red")
 
 
 @app.command()
@@ -66,6 +96,8 @@ def compare(first: Result, second: Result) -> None:
         table.add_row(row.protocol, row.figure, *figures, escape(f"[{one.low:+.3f}, {one.high:+.3f}]"), f"{one.p:.3f}")
     typer.echo(f"first: {first}, second: {second}; change is second minus first")
     Console().print(table)
+    for place in (first, second):
+        _repeat_alarm(place)
 
 
 @app.command()
@@ -91,3 +123,4 @@ def verify(
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
     typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
+    _repeat_alarm(result)

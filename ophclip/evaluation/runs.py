@@ -16,6 +16,7 @@ from ingest.media import probe
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import PromptSet, load_prompts
+from ophclip.evaluation.receipts import given_to
 from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult
 from ophclip.models.description import read_description
@@ -74,7 +75,8 @@ def zeroshot_dataset(
     from ophclip.evaluation.similarity import open_store
 
     store = open_store(_loaded(bundle), config, cache)
-    return score_dataset(store, dataset, chosen, out, config=config, progress=progress)
+    given = given_to(out, bundle, name, root, videos=videos, prompts=prompts)
+    return score_dataset(store, dataset, chosen, out, config=config, given=given, progress=progress)
 
 
 def zeroshot_video(

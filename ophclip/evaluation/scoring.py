@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from ingest.atomic import write_text
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.embedding import EmbeddingStore
+from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
 from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
@@ -30,16 +33,32 @@ def score_dataset(
     out: Path,
     *,
     config: ZeroShotConfig,
+    given: Given | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult:
-    """Score what is loaded already and write the result; videos that the store holds are not decoded again."""
+    """Score what is loaded already and write the result; videos that the store holds are not decoded again.
+
+    `given` says for the record where all of it came from.
+    """
     if isinstance(dataset, PhaseDataset):
         phases = evaluate_phases(store, dataset, prompts, config, progress)
+        phases = replace(phases, receipt=_receipt(store, dataset, out, given))
         write_phases(out, phases)
         return phases
     presence = evaluate_presence(store, dataset, prompts, config, progress)
+    presence = replace(presence, receipt=_receipt(store, dataset, out, given))
     write_presence(out, presence)
     return presence
+
+
+def _receipt(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset, out: Path, given: Given | None) -> Receipt:
+    """Which files were scored, and whether training saw one of them."""
+    hashes = {video.video_id: store.video(video.path).sha256 for video in dataset.videos}
+    files = {
+        video.video_id: SourceFile(path=relative(video.path, out), sha256=hashes[video.video_id])
+        for video in dataset.videos
+    }
+    return Receipt(given=given or Given(), files=files, leakage=look_for_leakage(store.loaded.training, hashes))
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ophclip.config import PresenceThreshold, ZeroShotConfig
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
+from ophclip.evaluation.receipts import read_receipt
 from ophclip.evaluation.results import PhaseResult, nulled
 from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.models.description import read_description
@@ -25,7 +26,7 @@ SAME = 1e-9
 """Numbers made from the same predictions differ by rounding at most."""
 SAME_FROM_VIDEOS = 1e-4
 """Numbers made by encoding the videos again: other processors add in another order."""
-_UNREPEATABLE = ("throughput", "provenance.code_version")
+_UNREPEATABLE = ("throughput", "provenance.code_version", "given", "files")
 _ABSENT = "absent"
 _LONGEST = 80
 
@@ -64,6 +65,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         styles=written.styles(),
         attributes=written.attributes(),
     )
+    again = replace(again, receipt=read_receipt(written.tree))
     return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME))
 
 
@@ -93,6 +95,7 @@ def verify_from_videos(
         again = evaluate_phases(store, dataset, chosen, config)
     else:
         again = evaluate_presence(store, dataset, chosen, config)
+    again = replace(again, receipt=read_receipt(written.tree))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     lines = _line_mismatches(written, again) if isinstance(again, PhaseResult) else ()
     return (*found, *lines)

@@ -6,7 +6,6 @@ It is the truth of an index; the files that FAISS reads are made from it. A vide
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -189,14 +188,6 @@ class Catalogue:
                 "UPDATE windows SET narrations = ? WHERE window_id = ?",
                 [(json.dumps(texts), window_id) for window_id, texts in narrations.items()],
             )
-
-
-def relative(path: Path, folder: Path) -> str:
-    """`path` as seen from `folder`, so that both can be moved together; absolute where there is no such way."""
-    try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()
 
 
 def _blob(vector_d: NDArray[np.float32]) -> bytes:
