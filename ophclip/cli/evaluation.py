@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Overrides, Result, Root, Videos
+from ophclip.cli.arguments import Dataset, Overrides, Result, Root, TrainedOn, Videos
 
 if TYPE_CHECKING:
     from ophclip.evaluation.leakage import Leakage
@@ -23,6 +23,7 @@ def zeroshot(
     video: Annotated[Path | None, typer.Option(help="One video instead of a dataset.")] = None,
     prompts: Annotated[str, typer.Option(help="YAML or text file of sentences, or the name of a shipped set.")] = "",
     videos: Videos = None,
+    trained_on: TrainedOn = None,
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
     overrides: Overrides = None,
 ) -> None:
@@ -45,7 +46,15 @@ def zeroshot(
     assert root is not None
     with shown("zero-shot") as progress:
         result = zeroshot_dataset(
-            bundle, dataset, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
+            bundle,
+            dataset,
+            root,
+            out,
+            config=config,
+            prompts=prompts,
+            videos=tuple(videos or ()),
+            trained_on=trained_on,
+            progress=progress,
         )
     show_headline(result.headline, result.receipt.leakage, out)
 
@@ -69,12 +78,32 @@ def _repeat_alarm(place: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from ophclip.evaluation.reading import read_result
+    from ophclip.evaluation.reading import read_tree
     from ophclip.evaluation.receipts import read_receipt
 
-    leakage = read_receipt(read_result(place).tree).leakage
+    leakage = read_receipt(read_tree(place)[1]).leakage
     if leakage.alarm:
         Console(soft_wrap=True, highlight=False).print(escape(f"{place}: {leakage.told}"), style="bold red")
+
+
+@app.command()
+def retrieval(
+    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    corpus: Annotated[str, typer.Argument(help="Corpus, of held-out videos, or the address of a copy.")],
+    trained_on: TrainedOn = None,
+    out: Annotated[Path, typer.Option(help="Folder of figures and ranks.")] = Path("retrieval"),
+    overrides: Overrides = None,
+) -> None:
+    """Let narrations and clips, titles and videos of a corpus find each other: recall at 1, 5, 10 and median rank."""
+    from ophclip.composing import compose
+    from ophclip.config import MatchingConfig
+    from ophclip.evaluation.matching.run import match_corpus
+    from ophclip.progress import shown
+
+    config = compose("retrieval", overrides or [], MatchingConfig)
+    with shown("retrieval") as progress:
+        result = match_corpus(bundle, corpus, out, config=config, trained_on=trained_on, progress=progress)
+    show_headline(result.headline, result.receipt.leakage, out)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingest.options import Option
@@ -63,6 +63,8 @@ class Leakage:
     trained_videos: int = 0
     evaluated_videos: int = 0
     seen: tuple[SeenVideo, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """From when on pictures and vectors count as the same recording, by the names of ingest's `duplicates`."""
 
     @property
     def told(self) -> str:

@@ -34,6 +34,7 @@ class SourceFile:
     """The file of one evaluated video as it was."""
 
     path: str
+    """Empty for a video of a corpus: its manifest knows."""
     sha256: str
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
+from ingest.status import open_corpus
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import PromptSet, load_prompts
@@ -61,9 +62,12 @@ def zeroshot_dataset(
     prompts: str = "",
     videos: tuple[Path, ...] = (),
     cache: Path | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult:
     """Score a bundle on a dataset and write figures, predictions and pictures into `out`.
+
+    `trained_on` is the corpus of the training, if copies of its videos are to be looked for by pictures as well.
 
     Raises:
         ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
@@ -71,12 +75,16 @@ def zeroshot_dataset(
     dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
     _look_at(bundle, out)
+    if trained_on is not None:
+        open_corpus(trained_on).close()
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
 
     store = open_store(_loaded(bundle), config, cache)
     given = given_to(out, bundle, name, root, videos=videos, prompts=prompts)
-    return score_dataset(store, dataset, chosen, out, config=config, given=given, progress=progress)
+    return score_dataset(
+        store, dataset, chosen, out, config=config, given=given, trained_on=trained_on, progress=progress
+    )
 
 
 def zeroshot_video(

@@ -12,8 +12,8 @@ import numpy as np
 from ingest.atomic import write_text
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
+from ophclip.evaluation.copies import leakage_of
 from ophclip.evaluation.embedding import EmbeddingStore
-from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
@@ -34,31 +34,40 @@ def score_dataset(
     *,
     config: ZeroShotConfig,
     given: Given | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult:
     """Score what is loaded already and write the result; videos that the store holds are not decoded again.
 
-    `given` says for the record where all of it came from.
+    `given` says for the record where all of it came from; `trained_on` is the corpus of the training, whose videos are
+    looked for by pictures as well.
     """
     if isinstance(dataset, PhaseDataset):
         phases = evaluate_phases(store, dataset, prompts, config, progress)
-        phases = replace(phases, receipt=_receipt(store, dataset, out, given))
+        phases = replace(phases, receipt=_receipt(store, dataset, out, given, trained_on))
         write_phases(out, phases)
         return phases
     presence = evaluate_presence(store, dataset, prompts, config, progress)
-    presence = replace(presence, receipt=_receipt(store, dataset, out, given))
+    presence = replace(presence, receipt=_receipt(store, dataset, out, given, trained_on))
     write_presence(out, presence)
     return presence
 
 
-def _receipt(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset, out: Path, given: Given | None) -> Receipt:
+def _receipt(
+    store: EmbeddingStore,
+    dataset: PhaseDataset | PresenceDataset,
+    out: Path,
+    given: Given | None,
+    trained_on: Path | None,
+) -> Receipt:
     """Which files were scored, and whether training saw one of them."""
-    hashes = {video.video_id: store.video(video.path).sha256 for video in dataset.videos}
+    paths = {video.video_id: video.path for video in dataset.videos}
+    hashes = {video_id: store.video(path).sha256 for video_id, path in paths.items()}
     files = {
-        video.video_id: SourceFile(path=relative(video.path, out), sha256=hashes[video.video_id])
-        for video in dataset.videos
+        video_id: SourceFile(path=relative(path, out), sha256=hashes[video_id]) for video_id, path in paths.items()
     }
-    return Receipt(given=given or Given(), files=files, leakage=look_for_leakage(store.loaded.training, hashes))
+    leakage = leakage_of(store.loaded.training, hashes, paths, trained_on)
+    return Receipt(given=given or Given(), files=files, leakage=leakage)
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:

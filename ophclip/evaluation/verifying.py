@@ -12,14 +12,17 @@ import numpy as np
 
 from ophclip.config import PresenceThreshold, ZeroShotConfig
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
+from ophclip.evaluation.leakage import look_for_leakage
+from ophclip.evaluation.matching.records import is_matching, read_matching
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
-from ophclip.evaluation.receipts import read_receipt
+from ophclip.evaluation.receipts import Receipt, read_receipt
 from ophclip.evaluation.results import PhaseResult, nulled
 from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.models.description import read_description
 
 if TYPE_CHECKING:
+    from ophclip.evaluation.embedding import EmbeddingStore
     from ophclip.evaluation.results import PresenceResult
 
 SAME = 1e-9
@@ -45,7 +48,8 @@ class Mismatch:
 
 
 def verify_result(place: Path) -> tuple[Mismatch, ...]:
-    """Compute every figure again from `predictions.csv` and `clips.csv`, or from the cells of a result of presence.
+    """Compute every figure again from `predictions.csv` and `clips.csv`, from the cells of a result of presence, or
+    from the `ranks.csv` of a retrieval.
 
     What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
     chance) is taken as it is.
@@ -53,6 +57,9 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
+    if is_matching(place):
+        matching = read_matching(place)
+        return tuple(_mismatches(matching.path, matching.again().to_json(), matching.tree, SAME))
     written = read_result(place)
     if written.task == PRESENCE:
         return tuple(_mismatches(written.path, _presence_tree(written), written.tree, SAME))
@@ -95,10 +102,19 @@ def verify_from_videos(
         again = evaluate_phases(store, dataset, chosen, config)
     else:
         again = evaluate_presence(store, dataset, chosen, config)
-    again = replace(again, receipt=read_receipt(written.tree))
+    again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     lines = _line_mismatches(written, again) if isinstance(again, PhaseResult) else ()
     return (*found, *lines)
+
+
+def _receipt_again(written: Written, store: EmbeddingStore) -> Receipt:
+    """What the bundle says now of the videos' names and content; copies that pictures showed are taken as they are."""
+    receipt = read_receipt(written.tree)
+    if receipt.leakage.thresholds:
+        return receipt
+    hashes = {video_id: file.sha256 for video_id, file in receipt.files.items()}
+    return replace(receipt, leakage=look_for_leakage(store.loaded.training, hashes))
 
 
 def _config(written: Written) -> ZeroShotConfig:

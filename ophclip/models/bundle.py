@@ -106,7 +106,7 @@ def save_bundle(
     if described := described_for_open_clip(config, sigmoid=model.logit_bias is not None):
         _write_json(draft / OPEN_CLIP_CONFIG_NAME, described)
     if training is not None:
-        _write_json(draft / RECORD_NAME, training.to_json())
+        _write_json(draft / RECORD_NAME, dataclasses.replace(training, options=options or {}).to_json())
     facts = {"weights SHA-256": f"`{digest}`", **card}
     text = card_text(portable, facts, options=options, opens_in_open_clip=described is not None)
     (draft / CARD_NAME).write_text(text, encoding="utf-8")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class TrainingRecord:
     """Fingerprint of the corpus."""
     videos: Mapping[str, str]
     """Id -> SHA-256 of the file, empty where the corpus does not say."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the training, without any path."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain tree."""
@@ -43,6 +45,6 @@ def read_training_record(folder: Path) -> TrainingRecord | None:
         if tree["version"] != _VERSION:
             raise ValueError(f"version {tree['version']} found, {_VERSION} expected")
         videos = {str(name): str(sha256) for name, sha256 in tree["videos"].items()}
-        return TrainingRecord(corpus=str(tree["corpus"]), videos=videos)
+        return TrainingRecord(corpus=str(tree["corpus"]), videos=videos, options=tree["options"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: no record of a training ({error}); copy the bundle anew") from error

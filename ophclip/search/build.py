@@ -58,6 +58,8 @@ def build_index(
 
     loaded = load_bundle(bundle, device=default_device())
     with Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
+        if corpus is not None:
+            catalogue.note_corpus(relative(corpus, out))
         known = catalogue.videos()
         added = 0
         for done, source in enumerate(sources):
