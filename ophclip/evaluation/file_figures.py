@@ -6,8 +6,10 @@ Shapes: F files, V videos, C classes, B drawings.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ophclip.evaluation.clips import topk
 from ophclip.evaluation.intervals import Statistic, mean_of_cells
@@ -28,7 +30,8 @@ def file_macro_f1(table: FileTable) -> dict[str, Statistic]:
 
 def file_map(table: FileTable) -> dict[str, Statistic]:
     """Average precision of each class over all files, averaged over the classes that files are labelled with."""
-    return {"mean_average_precision": _mean_of_classes(len(table.videos), class_precision(table))}
+    mean = _mean_of_classes(len(table.videos), class_precision(table))
+    return {"mean_average_precision": replace(mean, repeats_matter=True)}
 
 
 def video_cells(table: FileTable) -> Floats:
@@ -70,16 +73,15 @@ def class_recall(table: FileTable) -> OfClasses:
 
 def class_precision(table: FileTable) -> OfClasses:
     """Average precision of each class over the files of the drawn videos, each as often as it was drawn."""
-    orders_cf = np.argsort(-table.scores_fc, axis=0, kind="stable").T
-    ranked = [
-        (order_f, table.present_fc[order_f, place], np.append(np.diff(table.scores_fc[order_f, place]) != 0, True))
-        for place, order_f in enumerate(orders_cf)
+    rankings = [
+        _Ranking.of(present_f, scores_f)
+        for present_f, scores_f in zip(table.present_fc.T, table.scores_fc.T, strict=True)
     ]
 
     def of(rows_bv: Ints) -> Floats:
-        drawn_bv = np.stack([np.bincount(row_v, minlength=len(table.videos)) for row_v in rows_bv])
-        weights_bf = drawn_bv[:, table.owner_f]
-        return np.stack([_precision(weights_bf[:, order_f], *rest) for order_f, *rest in ranked], axis=1)
+        drawn_vb = np.stack([np.bincount(row_v, minlength=len(table.videos)) for row_v in rows_bv], axis=1)
+        weights_fb = drawn_vb[table.owner_f].astype(np.int32)
+        return np.stack([one.precision(weights_fb) for one in rankings], axis=1)
 
     return of
 
@@ -105,11 +107,32 @@ def _counts(table: FileTable) -> tuple[Ints, Ints, Ints]:
     return hits_vc, truth_vc, predicted_vc
 
 
-def _precision(weights_bf: Ints, present_f: Floats, last_f: Ints) -> Floats:
-    """Area under precision over recall by steps [B], files in order of score; `last_f` ends a run of equal scores."""
-    hits_bn = np.cumsum(weights_bf * present_f, axis=1)[:, last_f]
-    total_bn = np.cumsum(weights_bf, axis=1)[:, last_f]
-    gained_bn = np.diff(hits_bn, axis=1, prepend=0.0)
-    positives_b = hits_bn[:, -1]
-    area_b = (gained_bn * hits_bn / np.maximum(total_bn, 1)).sum(axis=1)
-    return np.where(positives_b > 0, area_b / np.maximum(positives_b, 1), np.nan)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ranking:
+    """Files in order of the score of one class; N of them have it."""
+
+    order_f: Ints
+    places_n: Ints
+    """Where they stand in the order,"""
+    ends_n: Ints
+    """the last place with the same score,"""
+    found_n: Ints
+    """and which of the N is the last one at or before that."""
+
+    @classmethod
+    def of(cls, present_f: Floats, scores_f: Floats) -> _Ranking:
+        order_f = np.argsort(-scores_f, kind="stable")
+        falling_f = -scores_f[order_f]
+        places_n = np.flatnonzero(present_f[order_f])
+        ends_n = np.searchsorted(falling_f, falling_f[places_n], side="right") - 1
+        found_n = np.searchsorted(places_n, ends_n, side="right") - 1
+        return cls(order_f=order_f, places_n=places_n, ends_n=ends_n, found_n=found_n)
+
+    def precision(self, weights_fb: NDArray[np.int32]) -> Floats:
+        """Area under precision over recall by steps [B], each file counted as often as its weight says."""
+        ranked_fb = weights_fb[self.order_f]
+        own_nb = ranked_fb[self.places_n]
+        hits_nb, total_fb = np.cumsum(own_nb, axis=0), np.cumsum(ranked_fb, axis=0)
+        precision_nb = hits_nb[self.found_n] / np.maximum(total_fb[self.ends_n], 1)
+        positives_b = own_nb.sum(axis=0)
+        return np.where(positives_b > 0, (own_nb * precision_nb).sum(axis=0) / np.maximum(positives_b, 1), np.nan)

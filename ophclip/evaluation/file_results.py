@@ -68,7 +68,7 @@ def file_result(
         chance=_chance(table, task, provenance),
         styles={"ensemble": summary, **styles},
         class_figures={
-            name: _class_estimates(of, table, provenance) for name, of in _class_figures(table, task).items()
+            name: _class_estimates(of, table, task, provenance) for name, of in _class_figures(table, task).items()
         },
         class_files=dict(zip(classes, counts_c, strict=True)),
         protocols={
@@ -117,9 +117,15 @@ def _estimates(figures: Mapping[str, Statistic], provenance: Provenance) -> dict
     return {name: estimate_statistic(figure, **drawn) for name, figure in figures.items()}
 
 
-def _class_estimates(of: OfClasses, table: FileTable, provenance: Provenance) -> dict[str, Estimate]:
-    drawn = {"samples": provenance.bootstrap_samples, "seed": provenance.seed}
-    return dict(zip(table.classes, estimate_classes(of, len(table.videos), **drawn), strict=True))
+def _class_estimates(of: OfClasses, table: FileTable, task: Task, provenance: Provenance) -> dict[str, Estimate]:
+    figures = estimate_classes(
+        of,
+        len(table.videos),
+        samples=provenance.bootstrap_samples,
+        seed=provenance.seed,
+        repeats_matter=task is Task.PROCEDURE,
+    )
+    return dict(zip(table.classes, figures, strict=True))
 
 
 def _chance(table: FileTable, task: Task, provenance: Provenance) -> dict[str, float]:
