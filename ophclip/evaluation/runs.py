@@ -18,7 +18,7 @@ from ingest.media import probe
 from ingest.status import open_corpus
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
-from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.evaluation.embedding_folder import EmbeddingFolder, is_embedding_folder
 from ophclip.evaluation.opening import looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.receipts import given_to
@@ -49,9 +49,12 @@ def asked(model: Given, name: str, root: Path, prompts: str, videos: tuple[Path,
     Raises:
         ValueError: model, dataset or prompts are not what they should be.
     """
+    only_vectors = isinstance(model, EmbeddingFolder) or (
+        isinstance(model, Path | str) and is_embedding_folder(Path(model))
+    )
+    dataset = dataset_entry(name).read(root, videos, with_videos=not only_vectors)
     seen = looked_at(model)
     vectors = seen if isinstance(seen, EmbeddingFolder) else None
-    dataset = dataset_entry(name).read(root, videos, with_videos=vectors is None)
     own = vectors.prompts if vectors is not None and not prompts else None
     chosen = own or prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=tells_apart(dataset))

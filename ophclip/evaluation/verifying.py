@@ -73,6 +73,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
             files=written.files,
             styles=written.styles(),
         )
+        files = replace(files, receipt=read_receipt(written.tree))
         return tuple(_mismatches(written.path, files.to_json(), written.tree, SAME))
     again = phase_result(
         written.provenance,
