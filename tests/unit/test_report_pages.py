@@ -172,7 +172,8 @@ def test_what_makes_figures_doubtful_is_told(tmp_path: Path) -> None:
     few = told("few", result(videos=4, wrong=1.0))
     assert "Only 4 videos: intervals are wide" in few
     assert "cannot be told from guessing" in few
-    assert told("many", result(videos=12, wrong=0.1, prompts_author="x")) == ""
+    many = told("many", result(videos=12, wrong=0.1, prompts_author="x"))
+    assert many == ("Training data: whether the model was trained on these videos is unknown: it was not looked for.")
     assert "One video only" in told("one", result(videos=1))
     never = result()
     lines = tuple(replace(line, predicted_t=np.zeros_like(line.predicted_t)) for line in never.timelines)
