@@ -310,7 +310,7 @@ def test_a_result_of_another_task_is_shown_from_its_tree(tmp_path: Path) -> None
     page = _report(tmp_path / "report.html", tmp_path)
     assert page.saved() == {"class_f1.csv": [["class", "mean", "low", "high"], ["rhexis", "0.5000", "0.4000", "0.6000"],
         [WICKED, "", "0.4000", "0.6000"]]}  # fmt: skip
-    for words in ("first of the classes", "0.500 [0.400, 0.600]", "chance 0.200", "implantation", "0.250", WICKED):
+    for words in ("model name", "first of the classes", "0.500 [0.400, 0.600]", "chance 0.200", "implantation", "0.250", WICKED):
         assert words in page.words
     with pytest.raises(ValueError, match="results of clips are shown one by one"):
         write_report([tmp_path, tmp_path], tmp_path / "report.html")

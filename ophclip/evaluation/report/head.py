@@ -33,10 +33,11 @@ def shared_facts(tree: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact(term="Label rules", text=f"{source['overlap_rule']}; {source['background_rule']}")
     split = f"split {given['split']}" if given.get("split") else "all that was given"
     seconds = sum(row.get("seconds", 0) for row in tree["videos"])
+    labelled = f"{seconds:,} labelled seconds, " if seconds else ""
     yield Fact(
         term="Videos",
-        text=f"{len(tree['videos'])} videos ({split}), {seconds:,} labelled seconds, {len(tree['classes'])} classes; "
-        "hash of videos and labels",
+        text=f"{len(tree['videos'])} videos ({split}), {labelled}{len(tree['classes'])} classes; hash of videos and "
+        "labels",
         code=given["split_sha256"],
     )
     if given.get("fit_split"):
@@ -61,9 +62,15 @@ def own_facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
         if method := group.get("method"):
             yield Fact(term=f"Smoothing, {name}", text=str(method))
     yield Fact(term="Code", text=f"ophclip {given['code_version']}")
+    yield from closing_facts(tree, path)
+
+
+def closing_facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
+    """What any result says: whether training saw the videos, how fast it went, and how to check it."""
     if "leakage" in tree:
         yield Fact(term="Training data", text=str(tree["leakage"]["told"]))
-    yield Fact(term="Speed", text=_speed(tree["throughput"]))
+    if "throughput" in tree:
+        yield Fact(term="Speed", text=_speed(tree["throughput"]))
     yield Fact(term="Receipt", text="SHA-256 of result.json", code=hashlib.sha256(path.read_bytes()).hexdigest())
     yield Fact(term="Compute it again", text="", code=f"ophclip verify {path.parent.name or '.'}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,16 @@ from ophclip.evaluation.report.figures import (
     interval_cells,
     value_text,
 )
-from ophclip.evaluation.report.head import FEW_VIDEOS, alarms_of, some
+from ophclip.evaluation.report.head import FEW_VIDEOS, alarms_of, closing_facts, own_facts, shared_facts, some
 from ophclip.evaluation.report.page import Card, Fact, Page, Picture, Section, Table, drawn
 
 _CARDS = 4
+_FIRST = ("protocol", "model_name", "weights_sha256", "corpus_sha256", "split_sha256")
 _NAMES = {
     "top1": "first of the classes",
     "top5": "among the first five classes",
+    "f1": "macro F1",
+    "recall": "macro recall",
     "mean_average_precision": "mean average precision",
     "class_f1": "F1",
     "class_recall": "recall",
@@ -87,9 +89,21 @@ def _videos(tree: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _cards(summary: Mapping[str, Figure], chance: Mapping[str, float]) -> Iterator[Card]:
-    for name, figure in list(summary.items())[:_CARDS]:
+    for name, figure in _ordered(summary)[:_CARDS]:
         guess = f"chance {chance[name]:.3f}" if name in chance else "chance is not known"
         yield estimate_card(_named(name), figure, guess)
+
+
+def _ordered(figures: Mapping[str, Figure]) -> list[tuple[str, Figure]]:
+    """Figures that are known first, then by name, with 5 before 10 and ranks behind shares."""
+    known = list(_NAMES)
+
+    def place(item: tuple[str, Figure]) -> tuple[int, str, int]:
+        name = item[0]
+        kind, _, number = name.replace("median_rank", "~rank_0").rpartition("_")
+        return (known.index(name) if name in known else len(known), kind, int(number) if number.isdigit() else 0)
+
+    return sorted(figures.items(), key=place)
 
 
 def _named(name: str) -> str:
@@ -97,24 +111,19 @@ def _named(name: str) -> str:
 
 
 def _facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
-    """Everything that the result says it depends on."""
-    for name, value in tree["provenance"].items():
-        if isinstance(value, Mapping):
-            inner = ((key, text) for key, text in value.items() if text not in ("", None))
-            for key, text in inner:
-                yield Fact(term=f"{_named(name)}: {_named(key)}", text=str(text))
-        elif name.endswith("sha256"):
-            yield Fact(term=_named(name), text="", code=str(value))
-        elif value not in ("", None):
-            yield Fact(term=_named(name), text=str(value))
-    if "leakage" in tree:
-        yield Fact(term="training data", text=str(tree["leakage"]["told"]))
-    yield Fact(term="receipt", text="SHA-256 of result.json", code=hashlib.sha256(path.read_bytes()).hexdigest())
-    yield Fact(term="compute it again", text="", code=f"ophclip verify {path.parent.name or '.'}")
+    if "prompts_sha256" in tree["provenance"]:
+        yield from (*shared_facts(tree), *own_facts(tree, path))
+        return
+    given = tree["provenance"]
+    for name in sorted(given, key=lambda name: (name not in _FIRST, name)):
+        code = str(given[name]) if name.endswith("sha256") else ""
+        yield Fact(term=_named(name.replace("sha256", "hash")), text="" if code else str(given[name]), code=code)
+    yield from closing_facts(tree, path)
 
 
 def _sections(tree: Mapping[str, Any], chance: Mapping[str, float]) -> Iterator[Section]:
-    protocols = tree["protocols"]
+    first = tree["provenance"]["protocol"].partition(" ")[0]
+    protocols = dict(sorted(tree["protocols"].items(), key=lambda item: (item[0] != first, item[0])))
     rules = tuple((name, given["rule"]) for name, given in protocols.items())
     styles = {name: given for name, given in tree.get("styles", {}).items() if name != "ensemble"}
     yield Section(
@@ -147,7 +156,7 @@ def _figures(caption: str, figures: Mapping[str, Figure], chance: Mapping[str, f
         headings=("figure", "value", "chance"),
         rows=tuple(
             (_named(name), figure_text(figure), f"{chance[name]:.3f}" if name in chance else "")
-            for name, figure in figures.items()
+            for name, figure in _ordered(figures)
         ),
     )
 
