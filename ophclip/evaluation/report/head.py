@@ -78,10 +78,8 @@ def closing_facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
 def _speed(given: Mapping[str, Any]) -> str:
     if not given["frames"]:
         return "embeddings were there already; nothing was decoded"
-    return (
-        f"{given['frames']:,} frames of {given['video_seconds'] / 60:,.1f} minutes of video decoded and encoded in "
-        f"{given['wall_seconds']:,.1f} s"
-    )
+    of = f" of {given['video_seconds'] / 60:,.1f} minutes of video" if given["video_seconds"] else ""
+    return f"{given['frames']:,} frames{of} decoded and encoded in {given['wall_seconds']:,.1f} s"
 
 
 def smoothed_groups(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
