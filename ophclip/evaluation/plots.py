@@ -27,7 +27,7 @@ from ophclip.evaluation.records import UNLABELLED
 from ophclip.evaluation.timelines import Timeline
 
 INK = "#1f2933"
-QUIET = "#7b8794"
+QUIET = "#5f6b78"
 GRID = "#e4e7eb"
 BLANK = "#f0f2f4"
 ACCENT = "#1965b0"

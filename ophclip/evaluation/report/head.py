@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,12 @@ def closing_facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
     if "throughput" in tree:
         yield Fact(term="Speed", text=_speed(tree["throughput"]))
     yield Fact(term="Receipt", text="SHA-256 of result.json", code=hashlib.sha256(path.read_bytes()).hexdigest())
-    yield Fact(term="Compute it again", text="", code=f"ophclip verify {path.parent.name or '.'}")
+    yield Fact(term="Compute it again", text="", code=verifying(path))
+
+
+def verifying(path: Path) -> str:
+    """The command that computes a result again, from the folder that its own lies in."""
+    return f"ophclip verify {shlex.quote(path.parent.name or '.')}"
 
 
 def _speed(given: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ophclip.evaluation.report.charts import Curve, line_chart
 from ophclip.evaluation.report.figures import as_estimate, estimate_card, figure_text, interval_cells
-from ophclip.evaluation.report.head import FEW_VIDEOS, protocol_rule, some
+from ophclip.evaluation.report.head import FEW_VIDEOS, protocol_rule, some, verifying
 from ophclip.evaluation.report.page import Card, Fact, Page, Picture, Section, Table, drawn
 
 RESULT_NAME = "probe_result.json"
@@ -92,7 +92,7 @@ def _facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
     yield Fact(term="Code", text=f"ophclip {given['code_version']}, seed {options['seed']}, {options['draws']} draws")
     for word, meaning in tree["meanings"].items():
         yield Fact(term=word, text=meaning)
-    yield Fact(term="Compute it again", text="", code=f"ophclip verify {path.parent.name or '.'}")
+    yield Fact(term="Compute it again", text="", code=verifying(path))
 
 
 def _sections(tree: Mapping[str, Any], name: str) -> Iterator[Section]:
