@@ -18,7 +18,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The page; Markdown and LaTeX rows go beside it.")] = Path("report.html"),
 ) -> None:
     """Show a result, or compare several, in one page with pictures and the numbers behind them."""
-    from ophclip.evaluation.report.build import write_report
+    from ophclip.evaluation.report.run import write_report
 
     for path in write_report(results, out):
         typer.echo(path)

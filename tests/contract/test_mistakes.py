@@ -60,6 +60,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a result to compare": (("compare", "no_result", "no_other"), "no_result"),
     "a result to verify": (("verify", "no_result"), "no_result"),
     "half of what computes a result again": (("verify", "no_result", "--bundle", "b"), "--root"),
+    "a result to report": (("report", "no_result"), "no_result"),
+    "a report that is no page": (("report", "no_result", "--out", "report.pdf"), "report.pdf"),
     "a run to pack": (("bundle", "no_run", "--out", "bundle"), "no_run"),
 }
 

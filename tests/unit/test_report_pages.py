@@ -22,11 +22,11 @@ from ophclip.cli import main
 from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.metrics import average_precision, precision_recall
 from ophclip.evaluation.reading import read_result
-from ophclip.evaluation.report.build import write_report
 from ophclip.evaluation.report.comparison import headline
 from ophclip.evaluation.report.head import warnings_of
 from ophclip.evaluation.report.page import Table
 from ophclip.evaluation.report.phases import phase_warnings
+from ophclip.evaluation.report.run import write_report
 from ophclip.evaluation.report.text import latex_table, latex_text, markdown_table, markdown_text
 from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.scores import SCORES, VideoScores, write_scores
@@ -286,7 +286,7 @@ def test_a_probe_shows_figures_and_gains_by_training_videos(tmp_path: Path) -> N
     assert page.values("a", "download") == ["figure_linear.csv", "gain_linear.csv"]
     assert "1 class(es) of the test videos are in no training video: y" in page.words
     assert "by <b>video</b>: 20 training and 4 test videos" in page.words
-    with pytest.raises(ValueError, match="give it alone"):
+    with pytest.raises(ValueError, match="results of probe are shown one by one"):
         write_report([tmp_path, tmp_path], tmp_path / "report.html")
     (tmp_path / "probe_result.json").write_text("{}")
     with pytest.raises(ValueError, match="not a result of this version"):
@@ -310,7 +310,15 @@ def test_a_result_of_another_task_is_shown_from_its_tree(tmp_path: Path) -> None
     page = _report(tmp_path / "report.html", tmp_path)
     assert page.saved() == {"class_f1.csv": [["class", "mean", "low", "high"], ["rhexis", "0.5000", "0.4000", "0.6000"],
         [WICKED, "", "0.4000", "0.6000"]]}  # fmt: skip
-    for words in ("model name", "first of the classes", "0.500 [0.400, 0.600]", "chance 0.200", "implantation", "0.250", WICKED):
+    for words in (
+        "model name",
+        "first of the classes",
+        "0.500 [0.400, 0.600]",
+        "chance 0.200",
+        "implantation",
+        "0.250",
+        WICKED,
+    ):
         assert words in page.words
     with pytest.raises(ValueError, match="results of clips are shown one by one"):
         write_report([tmp_path, tmp_path], tmp_path / "report.html")

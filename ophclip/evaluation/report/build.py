@@ -1,12 +1,13 @@
-"""`ophclip report`: results in, a page with Markdown and LaTeX rows beside it out. The same results, the same bytes."""
+"""From results to a page with Markdown and LaTeX rows beside it: the same results, the same bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ingest.atomic import write_text
-from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result, read_tree
+from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.report.comparison import (
     comparison_cards,
     comparison_sections,
@@ -27,21 +28,19 @@ from ophclip.evaluation.report.presence import (
     presence_table,
     presence_warnings,
 )
-from ophclip.evaluation.report.probes import RESULT_NAME, probe_page
+from ophclip.evaluation.report.probes import PROBE, probe_page
 from ophclip.evaluation.report.text import latex_table, page_markdown
 
 _TITLES = {PHASES: "Phase recognition", PRESENCE: "Instrument presence"}
 
 
-def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
-    """Write `out` (HTML) and the `.md` and `.tex` beside it; several results are compared with the first.
+def write_page(results: Sequence[tuple[Path, Mapping[str, Any]]], out: Path) -> tuple[Path, ...]:
+    """Write the page of results, given as paths and trees, and the `.md` and `.tex` beside it.
 
     Raises:
-        ValueError: a result is not there, or two cannot be compared.
+        ValueError: one is no result of this version, or two cannot be compared.
     """
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"report --out {out}: expected a name that ends in .html; .md and .tex are written beside it")
-    page = build_page(places)
+    page = _page(results)
     paths = (out, out.with_suffix(".md"), out.with_suffix(".tex"))
     comments = (f"{page.title}: {page.subtitle}", *(f"DO NOT USE: {alarm}" for alarm in page.alarms), *page.receipt)
     texts = (page_html(page), page_markdown(page), latex_table(page.paper, comments))
@@ -50,24 +49,15 @@ def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
     return paths
 
 
-def build_page(places: Sequence[Path]) -> Page:
-    """The page of one result, or of several on the same videos.
-
-    Raises:
-        ValueError: as `write_report`.
-    """
-    if probes := [place for place in places if (place / RESULT_NAME).is_file() or place.name == RESULT_NAME]:
-        if len(places) > 1:
-            raise ValueError(f"{probes[0]}: a probe compares its models itself; give it alone")
-        return probe_page(probes[0] / RESULT_NAME if probes[0].is_dir() else probes[0])
-    others = [(path, tree) for path, tree in map(read_tree, places) if tree.get("task") not in _TITLES]
+def _page(results: Sequence[tuple[Path, Mapping[str, Any]]]) -> Page:
+    others = [(path, tree) for path, tree in results if tree.get("task") not in _TITLES]
     if not others:
-        results = [read_result(place) for place in places]
-        return _single(results[0]) if len(results) == 1 else _comparison(named(results))
+        written = [read_result(path) for path, _ in results]
+        return _single(written[0]) if len(written) == 1 else _comparison(named(written))
     path, tree = others[0]
-    if len(places) > 1:
+    if len(results) > 1:
         raise ValueError(f"{path}: results of {tree.get('task')} are shown one by one; give it alone")
-    return plain_page(tree, path)
+    return probe_page(tree, path) if tree.get("task") == PROBE else plain_page(tree, path)
 
 
 def _single(written: Written) -> Page:

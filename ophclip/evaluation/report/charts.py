@@ -177,7 +177,7 @@ def reliability_diagram(bins: Sequence[Bin], *, note: str) -> Figure:
 
 def line_chart(curves: Sequence[Curve], *, x: str, y: str, logarithmic: bool = False) -> Figure:
     """Curves told apart by marker and dash; an interval is an upright line."""
-    figure = Figure(figsize=(7.2, 4.0), dpi=140, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(7.2, 4.2), dpi=140, facecolor="white", layout="constrained")
     axes = figure.subplots()
     for place, (curve, (marker, dash)) in enumerate(zip(curves, cycle(_LINES), strict=False)):
         colour = SERIES[place % 2 * 3][0] if len(curves) > 1 else ACCENT
@@ -200,7 +200,9 @@ def line_chart(curves: Sequence[Curve], *, x: str, y: str, logarithmic: bool = F
     axes.set_ylabel(y, fontsize=9, color=QUIET)
     bare(axes)
     if len(curves) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3.2)
+        figure.legend(
+            loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3.2
+        )
     return figure
 
 

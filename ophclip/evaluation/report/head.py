@@ -72,7 +72,7 @@ def closing_facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
         yield Fact(term="Training data", text=str(tree["leakage"]["told"]))
     if "throughput" in tree:
         yield Fact(term="Speed", text=_speed(tree["throughput"]))
-    yield Fact(term="Receipt", text="SHA-256 of result.json", code=hashlib.sha256(path.read_bytes()).hexdigest())
+    yield Fact(term="Receipt", text=f"SHA-256 of {path.name}", code=hashlib.sha256(path.read_bytes()).hexdigest())
     yield Fact(term="Compute it again", text="", code=verifying(path))
 
 
@@ -124,11 +124,16 @@ def warnings_of(tree: Mapping[str, Any], headline: Mapping[str, Any], chance: fl
             f"The labels of {len(outlasted)} video(s) outlast them, and what lies past the end is not scored: "
             f"{some(list(outlasted))}."
         )
+    yield from unknown_training(tree)
+    if not tree["provenance"]["prompts_author"]:
+        yield "The prompts do not name their author; who wrote them, and whether with these videos at hand, is unknown."
+
+
+def unknown_training(tree: Mapping[str, Any]) -> Iterator[str]:
+    """That nobody knows whether training saw the videos, or that it saw some of the same name."""
     leakage = tree.get("leakage", {})
     if leakage.get("finding") in ("unknown", "namesakes"):
         yield f"Training data: {leakage['told']}."
-    if not tree["provenance"]["prompts_author"]:
-        yield "The prompts do not name their author; who wrote them, and whether with these videos at hand, is unknown."
 
 
 def some(names: Sequence[str]) -> str:

@@ -15,7 +15,15 @@ from ophclip.evaluation.report.figures import (
     interval_cells,
     value_text,
 )
-from ophclip.evaluation.report.head import FEW_VIDEOS, alarms_of, closing_facts, own_facts, shared_facts, some
+from ophclip.evaluation.report.head import (
+    FEW_VIDEOS,
+    alarms_of,
+    closing_facts,
+    own_facts,
+    shared_facts,
+    some,
+    unknown_training,
+)
 from ophclip.evaluation.report.page import Card, Fact, Page, Picture, Section, Table, drawn
 
 _CARDS = 4
@@ -75,9 +83,7 @@ def _warnings(tree: Mapping[str, Any]) -> Iterator[str]:
         yield f"{nulls} cell(s) of class and video hold no positive. They are left out of every mean."
     for name, reason in tree.get("left_out", {}).items():
         yield f"{name} is left out: {reason}."
-    leakage = tree.get("leakage", {})
-    if leakage.get("finding") in ("unknown", "namesakes"):
-        yield f"Training data: {leakage['told']}."
+    yield from unknown_training(tree)
 
 
 def _videos(tree: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,23 @@ import numpy as np
 
 from ophclip.evaluation.report.charts import Curve, line_chart
 from ophclip.evaluation.report.figures import as_estimate, estimate_card, figure_text, interval_cells
-from ophclip.evaluation.report.head import FEW_VIDEOS, protocol_rule, some, verifying
+from ophclip.evaluation.report.head import FEW_VIDEOS, alarms_of, closing_facts, protocol_rule, some, unknown_training
 from ophclip.evaluation.report.page import Card, Fact, Page, Picture, Section, Table, drawn
 
-RESULT_NAME = "probe_result.json"
+PROBE = "probe"
 _HEADS = {"linear": "linear probe", "knn": "k-NN", "tcn": "causal TCN", "finetune": "fine-tuning"}
 _FIGURES = {"f1": "macro F1", "mean_average_precision": "mean average precision"}
 
 
-def probe_page(path: Path) -> Page:
+def probe_page(tree: Mapping[str, Any], path: Path) -> Page:
     """The page of one probe.
 
     Raises:
-        ValueError: the file is no result of this version.
+        ValueError: it is no result of this version.
     """
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
         return _page(tree, path)
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, StopIteration) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); probe again") from error
 
 
@@ -39,13 +38,13 @@ def _page(tree: Mapping[str, Any], path: Path) -> Page:
     return Page(
         title=f"Probes of {next(iter(given['models'].values()))['name']} on {given['dataset']['name']}",
         subtitle=f"What is learned from few labelled videos: {_FIGURES[name]} by {given['protocol']}; {models}",
-        alarms=(),
+        alarms=alarms_of(tree),
         warnings=tuple(_warnings(tree)),
         cards=tuple(_cards(tree, name)),
         facts=tuple(_facts(tree, path)),
         sections=tuple(_sections(tree, name)),
         paper=_table(tree, name),
-        receipt=(f"{RESULT_NAME} sha256 {_hash(path)}",),
+        receipt=(f"{path.name} sha256 {_hash(path)}",),
     )
 
 
@@ -73,6 +72,7 @@ def _warnings(tree: Mapping[str, Any]) -> Iterator[str]:
         yield f"{few}: intervals are wide, and a bootstrap over so few is itself unsure."
     if never := tree["provenance"]["classes_never_in_training"]:
         yield f"{len(never)} class(es) of the test videos are in no training video: {some(list(never))}."
+    yield from unknown_training(tree)
     yield from dict.fromkeys(f"{row['note'][0].upper()}{row['note'][1:]}." for row in tree["figures"] if row["note"])
 
 
@@ -92,7 +92,7 @@ def _facts(tree: Mapping[str, Any], path: Path) -> Iterator[Fact]:
     yield Fact(term="Code", text=f"ophclip {given['code_version']}, seed {options['seed']}, {options['draws']} draws")
     for word, meaning in tree["meanings"].items():
         yield Fact(term=word, text=meaning)
-    yield Fact(term="Compute it again", text="", code=verifying(path))
+    yield from closing_facts(tree, path)
 
 
 def _sections(tree: Mapping[str, Any], name: str) -> Iterator[Section]:
@@ -102,20 +102,21 @@ def _sections(tree: Mapping[str, Any], name: str) -> Iterator[Section]:
         title="Figures by the number of training videos",
         lead="The upright lines are 95 % intervals over test videos, of the mean over draws of the training videos. "
         f"Chance is {chance:.3f}.",
-        tables=(_table(tree, name),),
-        pictures=tuple(_pictures(tree["figures"], name, over=False)),
+        tables=(replace(_table(tree, name), folded=True),),
+        pictures=tuple(_pictures(tree["figures"], name, chance=chance)),
     )
     if tree["gains"]:
         yield Section(
             anchor="gains",
             title="Gains by the number of training videos",
             lead="The first model minus another on the same training sets and test videos; above zero it is better.",
-            pictures=tuple(_pictures(tree["gains"], name, over=True)),
+            pictures=tuple(_pictures(tree["gains"], name)),
         )
 
 
-def _pictures(rows: Sequence[Mapping[str, Any]], name: str, *, over: bool) -> Iterator[Picture]:
-    """One picture a head, one curve a model."""
+def _pictures(rows: Sequence[Mapping[str, Any]], name: str, chance: float | None = None) -> Iterator[Picture]:
+    """One picture a head, one curve a model; gains have no chance."""
+    over = chance is None
     what = "gain in " if over else ""
     for head in dict.fromkeys(row["head"] for row in rows):
         own = sorted((row for row in rows if row["head"] == head and row["videos"]), key=lambda row: row["videos"])
@@ -125,6 +126,8 @@ def _pictures(rows: Sequence[Mapping[str, Any]], name: str, *, over: bool) -> It
             _curve(f"over {model}" if over else model, [row for row in own if _other(row, over=over) == model], name)
             for model in dict.fromkeys(_other(row, over=over) for row in own)
         ]
+        if chance is not None:
+            curves.append(Curve(label="chance", x_k=curves[0].x_k, y_k=np.full(len(curves[0].x_k), chance)))
         title = f"{_HEADS.get(head, head)}: {what}{_FIGURES[name]} by training videos"
         yield drawn(
             line_chart(curves, x="labelled training videos", y=f"{what}{_FIGURES[name]}", logarithmic=True),

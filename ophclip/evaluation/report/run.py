@@ -1,0 +1,38 @@
+"""`ophclip report`: what was given is looked at before anything is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ophclip.evaluation.reading import read_tree
+
+PROBE_NAME = "probe_result.json"
+
+
+def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
+    """Write `out` (HTML) and the `.md` and `.tex` beside it; several results are compared with the first.
+
+    Raises:
+        ValueError: a result is not there, or two cannot be compared.
+    """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"report --out {out}: expected a name that ends in .html; .md and .tex are written beside it")
+    results = [_result(place) for place in places]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    from ophclip.evaluation.report.build import write_page
+
+    return write_page(results, out)
+
+
+def _result(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a result, or of a probe, and what it holds."""
+    path = place / PROBE_NAME if (place / PROBE_NAME).is_file() else place
+    if path.name != PROBE_NAME or not path.is_file():
+        return read_tree(place)
+    try:
+        return path, dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a result of this version of ophclip ({error}); probe again") from error
