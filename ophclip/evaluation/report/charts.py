@@ -29,6 +29,8 @@ SERIES = (("#00204d", ""), ("#8fb3d9", "////"), ("#f0dd7f", "----"), ("#575d6d",
 """Fill and hatch of the models of a comparison, far apart in lightness."""
 _LINES = (("o", "-"), ("s", (0, (5, 2))), ("^", (0, (1, 1.5))), ("D", (0, (5, 1.5, 1, 1.5))), ("v", (0, (9, 2))))
 _SHADE = "#cdd6e0"
+_APART = 1.02
+"""Upright intervals of one place stand side by side on a logarithmic axis."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,13 +183,14 @@ def line_chart(curves: Sequence[Curve], *, x: str, y: str, logarithmic: bool = F
     axes = figure.subplots()
     for place, (curve, (marker, dash)) in enumerate(zip(curves, cycle(_LINES), strict=False)):
         colour = SERIES[place % 2 * 3][0] if len(curves) > 1 else ACCENT
-        few = len(curve.x_k) <= 20
+        interval = (curve.low_k, curve.high_k) if curve.low_k is not None and curve.high_k is not None else None
+        x_k = curve.x_k * _APART**place if logarithmic and interval else curve.x_k
         axes.plot(
-            curve.x_k, curve.y_k, label=inert(curve.label), color=colour, linewidth=1.6, linestyle=dash,
-            marker=marker if few else "", markersize=5,
+            x_k, curve.y_k, label=inert(curve.label), color=colour, linewidth=1.6, linestyle=dash,
+            marker=marker if interval else "", markersize=5,
         )  # fmt: skip
-        if curve.low_k is not None and curve.high_k is not None:
-            axes.vlines(curve.x_k, curve.low_k, curve.high_k, color=colour, linewidth=1.2)
+        if interval:
+            axes.vlines(x_k, *interval, color=colour, linewidth=1.2)
     if logarithmic:
         axes.set_xscale("log")
         ticks = sorted({float(value) for curve in curves for value in curve.x_k})

@@ -17,6 +17,7 @@ from ophclip.evaluation.plots import figure_bytes
 UNFOLDED_ROWS = 120
 """A table of more rows than this is given as CSV only."""
 UNFOLDED_COLUMNS = 21
+_PX_AN_INCH = 108
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +48,8 @@ class Picture:
     numbers: Table
     file: str
     """Name under which the numbers are saved, without suffix."""
+    widest_px: int
+    """At this width its words are as large as those of other pictures."""
     width_px: int = 640
     """It is not drawn narrower; on a narrow screen it scrolls."""
 
@@ -105,8 +108,16 @@ def drawn(
     figure: Figure, *, title: str, text: str, alt: str, numbers: Table, file: str, width_px: int = 640
 ) -> Picture:
     """A figure as a picture within the page."""
-    image = image_address(figure_bytes(figure, "svg"))
-    return Picture(title=title, text=text, alt=alt, image=image, numbers=numbers, file=file, width_px=width_px)
+    return Picture(
+        title=title,
+        text=text,
+        alt=alt,
+        image=image_address(figure_bytes(figure, "svg")),
+        numbers=numbers,
+        file=file,
+        widest_px=round(figure.get_figwidth() * _PX_AN_INCH),
+        width_px=width_px,
+    )
 
 
 def image_address(data: bytes) -> str:

@@ -132,7 +132,7 @@ def _pictures(rows: Sequence[Mapping[str, Any]], name: str, chance: float | None
         yield drawn(
             line_chart(curves, x="labelled training videos", y=f"{what}{_FIGURES[name]}", logarithmic=True),
             title=title,
-            text="The axis of videos is logarithmic.",
+            text="The axis of videos is logarithmic; curves stand a little aside so that their intervals can be seen.",
             alt=f"{title}: {len(curves)} curves.",
             numbers=Table(
                 caption=title,
