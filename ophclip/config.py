@@ -237,6 +237,10 @@ class ZeroShotConfig:
         for name in ("window_seconds", "smoothing_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"zeroshot.{name}: must not be negative; 0 leaves it out")
+        if self.fit_split and self.fit_split == self.split:
+            raise ValueError(f"zeroshot.fit_split: {self.fit_split!r} is what is scored; learn from another part")
+        if self.fit_split and not self.split:
+            raise ValueError("zeroshot.split: give the part that is scored, too; without it all is, fit_split included")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -17,6 +17,7 @@ _SAME = {
     "protocol": "protocols",
     "fps": "frames per second",
     "split_sha256": "videos or labels (split hash)",
+    "fit_split_sha256": "videos that were learned from (hash of fit_split)",
 }
 
 
@@ -54,7 +55,7 @@ def _require_same(one: Written, other: Written) -> None:
         reason = f"tasks: {one.task}, {other.task}"
     for field, words in _SAME.items():
         values = getattr(one.provenance, field), getattr(other.provenance, field)
-        if not reason and values[0] != values[1]:
+        if not reason and all(values) and values[0] != values[1]:
             reason = f"{words}: {values[0]}, {values[1]}"
     if not reason and one.classes != other.classes:
         odd = sorted(set(one.classes) ^ set(other.classes))

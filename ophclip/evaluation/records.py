@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -87,14 +87,6 @@ class PhaseDataset:
     classes: tuple[str, ...]
     videos: tuple[PhaseVideo, ...]
 
-    def only(self, split: str) -> PhaseDataset:
-        """The videos of one split; ValueError if there is none."""
-        kept = tuple(video for video in self.videos if video.split == split)
-        if not kept:
-            known = ", ".join(sorted({video.split for video in self.videos} - {""})) or "none"
-            raise ValueError(f"{self.source.name}: no video of split {split!r}; splits in the annotations: {known}")
-        return replace(self, videos=kept)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PresenceVideo:
@@ -104,6 +96,7 @@ class PresenceVideo:
     path: Path
     seconds_n: NDArray[np.float64]
     present_nc: NDArray[np.float64]
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -41,6 +41,11 @@ class Provenance:
     seed: int
     bootstrap_samples: int
     chance_samples: int
+    split: str = ""
+    """The part of the dataset that was scored; empty: all of it."""
+    fit_split: str = ""
+    """The part from which thresholds and transitions were learned; empty: nothing was."""
+    fit_split_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

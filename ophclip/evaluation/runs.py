@@ -18,6 +18,7 @@ from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult
+from ophclip.evaluation.splits import Parts, parts_of, require_files
 from ophclip.models.description import read_description
 from ophclip.progress import Progress
 
@@ -26,16 +27,35 @@ if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
 
 
-def read_dataset(name: str, root: Path, videos: tuple[Path, ...] = ()) -> PhaseDataset | PresenceDataset:
+def read_dataset(
+    name: str, root: Path, videos: tuple[Path, ...] = (), *, with_videos: bool = True
+) -> PhaseDataset | PresenceDataset:
     """A labelled dataset; `root` is its folder, or the CSV of a table whose videos lie in `videos` or beside it.
 
     Raises:
         ValueError: no dataset has this name, or a file or column is missing or holds what it may not.
     """
-    dataset = dataset_entry(name).read(root, videos)
+    dataset = dataset_entry(name).read(root, videos, with_videos=with_videos)
     if isinstance(dataset, FileDataset):
         raise ValueError(f"{name}: labels whole files; expected a dataset of phases or presence in videos")
     return dataset
+
+
+def read_parts(
+    name: str, root: Path, videos: tuple[Path, ...], config: ZeroShotConfig
+) -> Parts[PhaseDataset | PresenceDataset]:
+    """The parts of a dataset that `config` names; videos of its other parts need not be there, nor those
+    of the phases that are learned from: their labels are enough.
+
+    Raises:
+        ValueError: as `read_dataset`, or a split is not in the annotations, or a video is in both.
+    """
+    whole = read_dataset(name, root, videos, with_videos=not config.split)
+    parts = parts_of(whole, config)
+    require_files(parts.scored)
+    if isinstance(parts.fit, PresenceDataset):
+        require_files(parts.fit)
+    return parts
 
 
 def prompts_for(name: str, spec: str = "") -> PromptSet:
@@ -67,14 +87,14 @@ def zeroshot_dataset(
     Raises:
         ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
-    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
-    chosen.for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
+    parts, chosen = read_parts(name, root, videos, config), prompts_for(name, prompts)
+    chosen.for_labels(parts.scored.classes, distinct=isinstance(parts.scored, PhaseDataset))
     _look_at(bundle, out)
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
 
     store = open_store(_loaded(bundle), config, cache)
-    return score_dataset(store, dataset, chosen, out, config=config, progress=progress)
+    return score_dataset(store, parts.scored, chosen, out, config=config, fit=parts.fit, progress=progress)
 
 
 def zeroshot_video(

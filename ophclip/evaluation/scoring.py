@@ -30,14 +30,20 @@ def score_dataset(
     out: Path,
     *,
     config: ZeroShotConfig,
+    fit: PhaseDataset | PresenceDataset | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult:
-    """Score what is loaded already and write the result; videos that the store holds are not decoded again."""
+    """Score what is loaded already and write the result; videos that the store holds are not decoded again.
+
+    `fit` is the part of the same dataset from which thresholds and transitions are learned.
+    """
     if isinstance(dataset, PhaseDataset):
-        phases = evaluate_phases(store, dataset, prompts, config, progress)
+        assert not isinstance(fit, PresenceDataset)
+        phases = evaluate_phases(store, dataset, prompts, config, fit=fit, progress=progress)
         write_phases(out, phases)
         return phases
-    presence = evaluate_presence(store, dataset, prompts, config, progress)
+    assert not isinstance(fit, PhaseDataset)
+    presence = evaluate_presence(store, dataset, prompts, config, fit=fit, progress=progress)
     write_presence(out, presence)
     return presence
 

@@ -15,7 +15,7 @@ from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.results import PhaseResult, nulled
-from ophclip.evaluation.runs import prompts_for, read_dataset
+from ophclip.evaluation.runs import prompts_for, read_parts
 from ophclip.models.description import read_description
 
 if TYPE_CHECKING:
@@ -76,30 +76,35 @@ def verify_from_videos(
         ValueError: result, bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     written = read_result(place)
-    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
+    config = _config(written)
+    parts, chosen = read_parts(name, root, videos, config), prompts_for(name, prompts)
     read_description(bundle)
     from ophclip.evaluation.embedding import default_device
-    from ophclip.evaluation.records import PhaseDataset
+    from ophclip.evaluation.records import PhaseDataset, PresenceDataset
     from ophclip.evaluation.similarity import open_store
     from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
     from ophclip.models.bundle import load_bundle
 
-    if isinstance(dataset, PhaseDataset) != (written.task == PHASES):
+    if isinstance(parts.scored, PhaseDataset) != (written.task == PHASES):
         raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
-    config = _config(written)
     store = open_store(load_bundle(bundle, device=default_device()), config)
     again: PhaseResult | PresenceResult
-    if isinstance(dataset, PhaseDataset):
-        again = evaluate_phases(store, dataset, chosen, config)
+    if isinstance(parts.scored, PhaseDataset):
+        assert not isinstance(parts.fit, PresenceDataset)
+        again = evaluate_phases(store, parts.scored, chosen, config, fit=parts.fit)
     else:
-        again = evaluate_presence(store, dataset, chosen, config)
+        assert not isinstance(parts.fit, PhaseDataset)
+        again = evaluate_presence(store, parts.scored, chosen, config, fit=parts.fit)
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     lines = _line_mismatches(written, again) if isinstance(again, PhaseResult) else ()
     return (*found, *lines)
 
 
 def _config(written: Written) -> ZeroShotConfig:
-    names = ("fps", "window_seconds", "smoothing_seconds", "bootstrap_samples", "chance_samples", "seed")
+    names = (
+        *("split", "fit_split", "fps", "window_seconds", "smoothing_seconds"),
+        *("bootstrap_samples", "chance_samples", "seed"),
+    )
     config = ZeroShotConfig(**{name: getattr(written.provenance, name) for name in names})
     if written.task == PRESENCE:
         config.threshold = PresenceThreshold(written.tree["threshold"])

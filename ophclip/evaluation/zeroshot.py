@@ -54,9 +54,11 @@ def evaluate_phases(
     dataset: PhaseDataset,
     prompts: PromptSet,
     config: ZeroShotConfig,
+    *,
+    fit: PhaseDataset | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult:
-    """Zero-shot phase recognition by every named protocol, `video_macro_v1` first.
+    """Zero-shot phase recognition by every named protocol, `video_macro_v1` first; `fit` is `fit_split`.
 
     Raises:
         ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
@@ -65,7 +67,13 @@ def evaluate_phases(
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
     provenance = _provenance(
-        VIDEO_MACRO_V1, dataset.source, phase_split_hash(dataset), prompts=chosen, loaded=store.loaded, config=config
+        VIDEO_MACRO_V1,
+        dataset.source,
+        phase_split_hash(dataset),
+        phase_split_hash(fit) if fit else "",
+        prompts=chosen,
+        loaded=store.loaded,
+        config=config,
     )
     lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     singles = {style.value: lines[style] for style in lines if style is not Style.ENSEMBLE}
@@ -135,9 +143,13 @@ def evaluate_presence(
     dataset: PresenceDataset,
     prompts: PromptSet,
     config: ZeroShotConfig,
+    *,
+    fit: PresenceDataset | None = None,
     progress: Progress | None = None,
 ) -> PresenceResult:
     """Zero-shot presence by `instrument_video_map`: a class' score is the cosine of its prompts with the picture.
+
+    `fit` is `fit_split`.
 
     Raises:
         ValueError: a label without a prompt class, or a video that cannot be decoded.
@@ -155,6 +167,7 @@ def evaluate_presence(
             INSTRUMENT_VIDEO_MAP,
             dataset.source,
             presence_split_hash(dataset),
+            presence_split_hash(fit) if fit else "",
             prompts=chosen,
             loaded=store.loaded,
             config=config,
@@ -237,7 +250,14 @@ class _Spent:
 
 
 def _provenance(
-    protocol: str, source: Source, split_sha256: str, *, prompts: PromptSet, loaded: Loaded, config: ZeroShotConfig
+    protocol: str,
+    source: Source,
+    split_sha256: str,
+    fit_split_sha256: str,
+    *,
+    prompts: PromptSet,
+    loaded: Loaded,
+    config: ZeroShotConfig,
 ) -> Provenance:
     return Provenance(
         protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
@@ -246,6 +266,9 @@ def _provenance(
         smoothing_seconds=config.smoothing_seconds,
         dataset=source,
         split_sha256=split_sha256,
+        split=config.split,
+        fit_split=config.fit_split,
+        fit_split_sha256=fit_split_sha256,
         prompts_name=prompts.name,
         prompts_author=prompts.author,
         prompts_date=prompts.date,

@@ -1,4 +1,7 @@
-"""Tables of your own: phases as segments, presence as one column per class."""
+"""Tables of your own: phases as segments, presence as one column per class.
+
+A column `split` in either says to which part a video belongs.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,12 @@ def read_phase_table(
     `classes` fixes the list that is predicted over; by default the labels of the table in order of first appearance.
 
     Raises:
-        ValueError: a column or a video is missing, a label is not in `classes`, or a segment ends before it starts.
+        ValueError: a column or a video is missing, a label is not in `classes`, a segment ends before it starts, or a
+            video is in two splits.
     """
     rows = read_table(root, ("video", "start_seconds", "end_seconds", "label"))
     labels = tuple(classes) or tuple(dict.fromkeys(row["label"] for row in rows))
+    splits = _splits(rows)
     spans: dict[str, list[LabelSegment]] = defaultdict(list)
     for row in rows:
         if not row["label"]:
@@ -50,7 +55,7 @@ def read_phase_table(
     return PhaseDataset(
         source=replace(_TABLE, name=root.name),
         classes=labels,
-        videos=phase_videos(spans, list(videos) or [root.parent], with_videos=with_videos),
+        videos=phase_videos(spans, list(videos) or [root.parent], with_videos=with_videos, splits=splits),
     )
 
 
@@ -60,12 +65,14 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
     Videos lie in `videos` (each folder or its `videos` folder), else beside the table `root`.
 
     Raises:
-        ValueError: a column or a video is missing, a cell is neither 0, 1 nor empty, or a second stands there twice.
+        ValueError: a column or a video is missing, a cell is neither 0, 1 nor empty, a second stands there twice, or a
+            video is in two splits.
     """
     rows = read_table(root, ("video", "seconds"))
-    classes = tuple(name for name in rows[0] if name not in ("video", "seconds"))
+    classes = tuple(name for name in rows[0] if name not in ("video", "seconds", "split"))
     if not classes:
         raise ValueError(f"{root}: no label column after video,seconds; expected one per class")
+    splits = _splits(rows)
     by_video: dict[str, dict[float, tuple[Row, list[float]]]] = defaultdict(dict)
     for row in rows:
         seconds, lines = number(row, "seconds"), by_video[row["video"]]
@@ -76,10 +83,20 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
         lines[seconds] = row, [presence_of(row, name) for name in classes]
     paths = paths_of(list(by_video), list(videos) or [root.parent], with_videos=with_videos)
     records = (
-        presence_video(name, path, ((seconds, cells) for seconds, (_, cells) in by_video[name].items()))
+        presence_video(name, path, ((seconds, cells) for seconds, (_, cells) in by_video[name].items()), splits[name])
         for name, path in zip(by_video, paths, strict=True)
     )
     return PresenceDataset(source=replace(_TABLE, name=root.name), classes=classes, videos=tuple(records))
+
+
+def _splits(rows: Sequence[Row]) -> dict[str, str]:
+    """The split of every video, empty in a table without that column; ValueError if a video is in two."""
+    splits: dict[str, str] = {}
+    for row in rows:
+        split = row.get("split", "")
+        if splits.setdefault(row["video"], split) != split:
+            raise ValueError(f"{row.where}: {row['video']} is in split {splits[row['video']]!r} and in {split!r}")
+    return splits
 
 
 def presence_of(row: Row, column: str) -> float:
@@ -90,7 +107,7 @@ def presence_of(row: Row, column: str) -> float:
     return values[row[column]]
 
 
-def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float]]]) -> PresenceVideo:
+def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float]]], split: str = "") -> PresenceVideo:
     """A video with its labelled seconds in order."""
     ordered = sorted(rows, key=lambda row: row[0])
     return PresenceVideo(
@@ -98,4 +115,5 @@ def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float
         path=path,
         seconds_n=np.array([seconds for seconds, _ in ordered], dtype=np.float64),
         present_nc=np.array([cells for _, cells in ordered], dtype=np.float64),
+        split=split,
     )
