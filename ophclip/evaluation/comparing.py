@@ -10,8 +10,10 @@ import numpy as np
 
 from ophclip.evaluation.clips import clip_topk
 from ophclip.evaluation.intervals import Difference, Statistic, paired_difference
+from ophclip.evaluation.operating import bar_figures, rule_of
 from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
 from ophclip.evaluation.reading import PRESENCE, Written, read_result
+from ophclip.evaluation.timelines import SMOOTHED, smoothed_lines
 
 _SAME = {
     "protocol": "protocols",
@@ -67,7 +69,10 @@ def _require_same(one: Written, other: Written) -> None:
 
 
 def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
-    """Figures of the videos of one result, followed by those of the other in the same order."""
+    """Figures of the videos of one result, followed by those of the other in the same order.
+
+    Causal and offline predictions are compared where both results have them, however each came by them.
+    """
     first, second = (sorted(given.timelines, key=lambda line: line.video_id) for given in (one, other))
     names = [line.video_id for line in first]
     _require_videos(one, other, names, [line.video_id for line in second])
@@ -79,6 +84,11 @@ def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Stati
             )
     lines = [*first, *second]
     figures = phase_figures(Predictions(lines=lines, classes=len(one.classes), fps=one.provenance.fps))
+    for name in SMOOTHED:
+        smoothed = smoothed_lines(lines, name)
+        if len(smoothed) == len(lines):
+            given = phase_figures(Predictions(lines=smoothed, classes=len(one.classes), fps=one.provenance.fps))
+            figures |= {f"{protocol}, {name}": found for protocol, found in given.items()}
     sides = zip("12", (one, other), strict=True)
     clips = [replace(clip, video_id=side + clip.video_id) for side, given in sides for clip in given.clips]
     return {**figures, CLIP_TOPK: clip_topk(clips, [side + name for side in "12" for name in names])}
@@ -94,7 +104,15 @@ def _require_videos(one: Written, other: Written, names: Sequence[str], others: 
 
 
 def _presence_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
-    (names, first_vc), (others, second_vc) = one.average_precisions(), other.average_precisions()
+    (names, first_vc), (others, second_vc) = (given.cells("average_precision") for given in (one, other))
     _require_videos(one, other, sorted(names), sorted(others))
     cells_vc = np.concatenate([first_vc[np.argsort(names)], second_vc[np.argsort(others)]])
-    return {INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)}
+    figures: dict[str, Mapping[str, Statistic]] = {
+        INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)
+    }
+    counts = [given.counts() for given in (one, other)]
+    recall = one.provenance.fit_recall
+    if all(counts) and recall == other.provenance.fit_recall:
+        stacked_vc4 = np.stack([counts_c4 for part in counts for _, counts_c4 in sorted(part.items())])
+        figures[f"{INSTRUMENT_VIDEO_MAP}, {rule_of(recall)}"] = bar_figures(stacked_vc4)
+    return figures

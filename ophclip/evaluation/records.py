@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 UNLABELLED = -1
 """Class id of a second that no segment covers: it is left out of every score."""
 
+SLACK_SECONDS = 1.0
+"""A label may end so long after its video: annotations are rounded to seconds."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
@@ -134,6 +137,15 @@ class FileDataset:
 
 
 Dataset = PhaseDataset | PresenceDataset | FileDataset
+
+
+def outlasting_seconds(video: PhaseVideo | PresenceVideo, duration_seconds: float) -> float:
+    """By how much the labels of a video outlast it; 0 within `SLACK_SECONDS`."""
+    if isinstance(video, PhaseVideo):
+        last = max((part.end_seconds for part in video.segments), default=0.0)
+    else:
+        last = float(video.seconds_n.max(initial=0.0))
+    return last - duration_seconds if last - duration_seconds > SLACK_SECONDS else 0.0
 
 
 def class_ids_at(

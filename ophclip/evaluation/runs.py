@@ -19,6 +19,7 @@ from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult
 from ophclip.evaluation.splits import Parts, parts_of, require_files
+from ophclip.evaluation.transitions import read_transitions
 from ophclip.models.description import read_description
 from ophclip.progress import Progress
 
@@ -52,6 +53,11 @@ def read_parts(
     """
     whole = read_dataset(name, root, videos, with_videos=not config.split)
     parts = parts_of(whole, config)
+    if isinstance(parts.fit, PhaseDataset) and not config.smoothing.learns:
+        raise ValueError(
+            "zeroshot.fit_split: nothing is learned from it; set smoothing.causal=hmm or smoothing.offline=viterbi, "
+            "without smoothing.transitions"
+        )
     require_files(parts.scored)
     if isinstance(parts.fit, PresenceDataset):
         require_files(parts.fit)
@@ -89,6 +95,8 @@ def zeroshot_dataset(
     """
     parts, chosen = read_parts(name, root, videos, config), prompts_for(name, prompts)
     chosen.for_labels(parts.scored.classes, distinct=isinstance(parts.scored, PhaseDataset))
+    if isinstance(parts.scored, PhaseDataset) and config.smoothing.transitions:
+        read_transitions(Path(config.smoothing.transitions), parts.scored.classes)
     _look_at(bundle, out)
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store

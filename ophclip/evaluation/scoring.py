@@ -18,6 +18,7 @@ from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
 from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
 from ophclip.evaluation.timelines import Timeline, write_timelines
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, write_transitions
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
@@ -49,9 +50,14 @@ def score_dataset(
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
-    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video."""
+    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video.
+
+    `transitions.csv`, too, where phases were smoothed by a Markov model.
+    """
     write_timelines(out / "predictions.csv", result.timelines, result.classes)
     write_clips(out / "clips.csv", result.clips)
+    if result.transitions is not None:
+        write_transitions(out / TRANSITIONS_NAME, result.transitions, result.classes)
     for line in result.timelines:
         score = result.videos[line.video_id]
         note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"

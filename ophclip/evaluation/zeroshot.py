@@ -7,6 +7,7 @@ Shapes: T frames, N labelled seconds, C classes, D width, V videos.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ophclip.evaluation.metrics import (
     false_positive_rates,
     nanmean,
 )
+from ophclip.evaluation.operating import OperatingPoint, bar_counts, learned_bars, operating_point
 from ophclip.evaluation.phases import phase_result, phase_scores, phase_summary
 from ophclip.evaluation.prompts import PromptSet, Style
 from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
@@ -32,6 +34,7 @@ from ophclip.evaluation.records import (
     PresenceVideo,
     Source,
     class_ids_at,
+    outlasting_seconds,
     phase_split_hash,
     presence_split_hash,
 )
@@ -43,10 +46,14 @@ from ophclip.evaluation.results import (
     Throughput,
     code_version,
 )
-from ophclip.evaluation.similarity import causal_means, similarity
-from ophclip.evaluation.timelines import CONFIDENCE_DIGITS, Timeline
+from ophclip.evaluation.similarity import similarity
+from ophclip.evaluation.smoothing import causal_prediction, offline_prediction, plain_prediction
+from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, Transitions, learned, read_transitions, sticky
+from ophclip.evaluation.vectors import grid_seconds
 from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
+from ophclip.smoothing_options import SmoothingConfig
 
 
 def evaluate_phases(
@@ -64,6 +71,7 @@ def evaluate_phases(
         ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
     """
     chosen = prompts.for_labels(dataset.classes, distinct=True)
+    transitions = _transitions(fit, dataset.classes, config)
     spent = _Spent(store)
     _embed_all(store, [video.path for video in dataset.videos], progress)
     provenance = _provenance(
@@ -75,7 +83,12 @@ def evaluate_phases(
         loaded=store.loaded,
         config=config,
     )
-    lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
+    if transitions is not None:
+        provenance = replace(provenance, transitions_sha256=transitions.sha256)
+    lines = {
+        style: _timelines(store, dataset, chosen, style, config, transitions=transitions)
+        for style in reversed(chosen.styles)
+    }
     singles = {style.value: lines[style] for style in lines if style is not Style.ENSEMBLE}
     vectors_cd = class_vectors(store, chosen, Style.ENSEMBLE)
     clips = [
@@ -94,40 +107,79 @@ def evaluate_phases(
             for name, given in singles.items()
         },
         attributes={video.video_id: video.attributes for video in dataset.videos},
+        transitions=transitions,
+        past_the_end=_past_the_end(store, dataset),
     )
 
 
+def _past_the_end(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset) -> dict[str, float]:
+    over = {
+        video.video_id: outlasting_seconds(video, store.video(video.path).duration_seconds) for video in dataset.videos
+    }
+    return {name: round(seconds, 3) for name, seconds in over.items() if seconds}
+
+
 def _timelines(
-    store: EmbeddingStore, dataset: PhaseDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
+    store: EmbeddingStore,
+    dataset: PhaseDataset,
+    prompts: PromptSet,
+    style: Style,
+    config: ZeroShotConfig,
+    *,
+    transitions: Transitions | None,
 ) -> list[Timeline]:
+    """Every video's; the ensemble's smoothed, too."""
     vectors_cd = class_vectors(store, prompts, style)
-    return [_timeline(store, video, dataset.classes, vectors_cd, config) for video in dataset.videos]
+    smoothing = config.smoothing if style is Style.ENSEMBLE else SmoothingConfig()
+    config = replace(config, smoothing=smoothing)
+    return [
+        _timeline(store, video, dataset.classes, vectors_cd, config, transitions=transitions)
+        for video in dataset.videos
+    ]
 
 
 def _timeline(
-    store: EmbeddingStore, video: PhaseVideo, classes: Sequence[str], vectors_cd: Floats, config: ZeroShotConfig
+    store: EmbeddingStore,
+    video: PhaseVideo,
+    classes: Sequence[str],
+    vectors_cd: Floats,
+    config: ZeroShotConfig,
+    *,
+    transitions: Transitions | None,
 ) -> Timeline:
     seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
     truth_t = class_ids_at(video.segments, classes, seconds_t)
     if (truth_t < 0).all():
         raise ValueError(f"{video.path}: no frame lies within a labelled phase of {video.video_id}; is it this video?")
-    smoothed_t = None
-    if config.smoothing_seconds:
-        smoothed_t = causal_means(scores_tc, config.fps, config.smoothing_seconds).argmax(axis=1)
+    scale = float(store.loaded.model.logit_scale.detach())
+    plain = plain_prediction(scores_tc, scale)
     return Timeline(
         video_id=video.video_id,
         seconds_t=seconds_t,
         truth_t=truth_t,
-        predicted_t=scores_tc.argmax(axis=1),
-        smoothed_t=smoothed_t,
-        confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale.detach())),
+        predicted_t=plain.ids_t,
+        confidence_t=plain.confidence_t,
+        causal=causal_prediction(scores_tc, scale, config.fps, config.smoothing, transitions),
+        offline=offline_prediction(scores_tc, scale, config.smoothing, transitions),
     )
 
 
-def _confidence(logits_tc: Floats) -> Floats:
-    """The highest softmax probability of each second [T]."""
-    odds_tc = np.exp(logits_tc - logits_tc.max(axis=1, keepdims=True))
-    return np.asarray((1.0 / odds_tc.sum(axis=1)).round(CONFIDENCE_DIGITS))
+def _transitions(fit: PhaseDataset | None, classes: Sequence[str], config: ZeroShotConfig) -> Transitions | None:
+    """What the Markov models are told of how phases follow each other; None where there are none."""
+    given = config.smoothing
+    if not given.markov:
+        return None
+    if given.transitions:
+        return read_transitions(Path(given.transitions), classes)
+    if fit is None:
+        return sticky(len(classes), config.fps, given.dwell_seconds)
+    truths = [class_ids_at(video.segments, classes, _labelled_grid(video, config.fps)) for video in fit.videos]
+    return learned(truths, len(classes), given.pseudo_count)
+
+
+def _labelled_grid(video: PhaseVideo, fps: float) -> Floats:
+    """0, 1/fps, 2/fps, ... up to the end of the last label."""
+    return grid_seconds(max((part.end_seconds for part in video.segments), default=0.0), fps)
 
 
 def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:
@@ -156,7 +208,7 @@ def evaluate_presence(
     """
     chosen = prompts.for_labels(dataset.classes)
     spent = _Spent(store)
-    _embed_all(store, [video.path for video in dataset.videos], progress)
+    _embed_all(store, [video.path for part in (dataset, fit) if part for video in part.videos], progress)
     cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     best = cells[Style.ENSEMBLE]
     precision_vc = np.stack([score.average_precision_c for score in best.values()])
@@ -188,7 +240,42 @@ def evaluate_presence(
         videos=best,
         nulls=int(np.isnan(precision_vc).sum()),
         unseen=tuple(label for label, missing in zip(dataset.classes, missing_c, strict=True) if missing),
+        past_the_end=_past_the_end(store, dataset),
+        operating_point=_operating_point(store, dataset, fit, chosen, config) if fit else None,
     )
+
+
+def _operating_point(
+    store: EmbeddingStore, dataset: PresenceDataset, fit: PresenceDataset, prompts: PromptSet, config: ZeroShotConfig
+) -> OperatingPoint:
+    """Bars by the videos of `fit`, and what they give on those of `dataset`."""
+    _require_other_files(store, dataset, fit)
+    vectors_cd = class_vectors(store, prompts, Style.ENSEMBLE)
+    seen = [_labelled_scores(store, video, vectors_cd, config) for video in fit.videos]
+    present_nc, scores_nc = (np.concatenate(part) for part in zip(*seen, strict=True))
+    bars_c = learned_bars(present_nc, scores_nc, config.fit_recall)
+    return operating_point(
+        bars_c,
+        dataset.classes,
+        {
+            video.video_id: bar_counts(*_labelled_scores(store, video, vectors_cd, config), bars_c)
+            for video in dataset.videos
+        },
+        recall=config.fit_recall,
+        split=config.fit_split,
+        split_sha256=presence_split_hash(fit),
+        samples=config.bootstrap_samples,
+        seed=config.seed,
+    )
+
+
+def _require_other_files(store: EmbeddingStore, dataset: PresenceDataset, fit: PresenceDataset) -> None:
+    scored = {store.video(video.path).sha256: video for video in dataset.videos}
+    for video in fit.videos:
+        if same := scored.get(store.video(video.path).sha256):
+            raise ValueError(
+                f"{video.path}: the same file as {same.path}; a video that is learned from must not be scored"
+            )
 
 
 def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
@@ -263,12 +350,13 @@ def _provenance(
         protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
         fps=config.fps,
         window_seconds=config.window_seconds,
-        smoothing_seconds=config.smoothing_seconds,
         dataset=source,
         split_sha256=split_sha256,
         split=config.split,
         fit_split=config.fit_split,
         fit_split_sha256=fit_split_sha256,
+        fit_recall=config.fit_recall,
+        smoothing=replace(config.smoothing, transitions=TRANSITIONS_NAME if config.smoothing.transitions else ""),
         prompts_name=prompts.name,
         prompts_author=prompts.author,
         prompts_date=prompts.date,

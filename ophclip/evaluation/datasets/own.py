@@ -12,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ophclip.evaluation.datasets.segments import phase_videos, segment_of
+from ophclip.evaluation.datasets.segments import phase_videos, segment_of, spans_of
 from ophclip.evaluation.records import (
     Facts,
-    LabelSegment,
     PhaseDataset,
     PresenceDataset,
     PresenceVideo,
     Source,
     Task,
 )
-from ophclip.evaluation.tables import Row, number, paths_of, read_table
+from ophclip.evaluation.tables import Row, named, number, paths_of, read_table
 
 _TABLE = Source(name="table", license="as you hold it", citation="none", obtain="your own CSV and videos")
 PHASE_TABLE = Facts(source=_TABLE, task=Task.PHASE, classes=0, protocol="video_macro_v1")
@@ -45,13 +44,12 @@ def read_phase_table(
     rows = read_table(root, ("video", "start_seconds", "end_seconds", "label"))
     labels = tuple(classes) or tuple(dict.fromkeys(row["label"] for row in rows))
     splits = _splits(rows)
-    spans: dict[str, list[LabelSegment]] = defaultdict(list)
     for row in rows:
         if not row["label"]:
             raise ValueError(f"{row.where}: a segment of {row['video']} has no label")
         if row["label"] not in labels:
             raise ValueError(f"{row.where}: label {row['label']!r} is not among the classes {', '.join(labels)}")
-        spans[row["video"]].append(segment_of(row, "start_seconds", "end_seconds", row["label"]))
+    spans = spans_of((row, row["video"], segment_of(row, "start_seconds", "end_seconds", row["label"])) for row in rows)
     return PhaseDataset(
         source=replace(_TABLE, name=root.name),
         classes=labels,
@@ -76,6 +74,8 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
     by_video: dict[str, dict[float, tuple[Row, list[float]]]] = defaultdict(dict)
     for row in rows:
         seconds, lines = number(row, "seconds"), by_video[row["video"]]
+        if seconds < 0:
+            raise ValueError(f"{row.where}: seconds is {row['seconds']}, before the video")
         if seconds in lines:
             raise ValueError(
                 f"{row.where}: {row['video']} at {row['seconds']} s stands in line {lines[seconds][0].line} already"
@@ -90,12 +90,12 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
 
 
 def _splits(rows: Sequence[Row]) -> dict[str, str]:
-    """The split of every video, empty in a table without that column; ValueError if a video is in two."""
+    """The split of every video, empty in a table without that column; ValueError if one is in two, or has no name."""
     splits: dict[str, str] = {}
     for row in rows:
-        split = row.get("split", "")
-        if splits.setdefault(row["video"], split) != split:
-            raise ValueError(f"{row.where}: {row['video']} is in split {splits[row['video']]!r} and in {split!r}")
+        video, split = named(row, "video"), row.get("split", "")
+        if splits.setdefault(video, split) != split:
+            raise ValueError(f"{row.where}: {video} is in split {splits[video]!r} and in {split!r}")
     return splits
 
 
