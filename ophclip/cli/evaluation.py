@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Overrides, Result, Root, Videos
+from ophclip.cli.arguments import Cache, Dataset, Overrides, Result, Root, Videos
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -21,28 +21,37 @@ def zeroshot(
     prompts: Annotated[str, typer.Option(help="YAML or text file of sentences, or the name of a shipped set.")] = "",
     videos: Videos = None,
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
+    cache: Cache = None,
     overrides: Overrides = None,
 ) -> None:
     """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
-    from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
+    from ophclip.evaluation.runs import default_cache, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 
-    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    config, cache = compose("zeroshot", overrides or [], ZeroShotConfig), cache or default_cache()
     if (video is None) == (dataset is None):
         raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
     if dataset is not None and root is None:
         raise ValueError(f"zeroshot --dataset {dataset}: give --root, the dataset's folder")
     if video is not None:
-        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
+        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config, cache=cache)
         typer.echo(out / "ribbon.png")
         return
     assert dataset is not None
     assert root is not None
     with shown("zero-shot") as progress:
         result = zeroshot_dataset(
-            bundle, dataset, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
+            bundle,
+            dataset,
+            root,
+            out,
+            config=config,
+            prompts=prompts,
+            videos=tuple(videos or ()),
+            cache=cache,
+            progress=progress,
         )
     typer.echo(f"{result.headline}; {out / 'result.json'}")
 

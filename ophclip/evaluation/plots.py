@@ -124,9 +124,10 @@ def _band(
     axes: Axes, row: int, spans: Sequence[tuple[float, float, int]], classes: Sequence[str], colours: Mapping[str, str]
 ) -> None:
     total = sum(width for _, width, _ in spans)
-    for left, width, number in spans:
-        colour = BLANK if number == UNLABELLED else colours[classes[number]]
-        axes.barh(row, width, left=left, height=0.84, color=colour, linewidth=0)
+    filled = [BLANK if number == UNLABELLED else colours[classes[number]] for _, _, number in spans]
+    places = [(left, width) for left, width, _ in spans]
+    axes.broken_barh(places, (row - 0.42, 0.84), facecolors=filled, linewidth=0)
+    for (left, width, number), colour in zip(spans, filled, strict=True):
         if number != UNLABELLED and width / total > 0.0068 * len(classes[number]) + 0.01:
             ink = "white" if _luminance(colour) < 0.5 else INK
             axes.text(left + width / 2, row, classes[number], ha="center", va="center", fontsize=7.5, color=ink)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
+from ingest.shards import user_cache
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.prompts import PromptSet, load_prompts
@@ -76,6 +77,11 @@ def prompts_for(name: str, spec: str = "") -> PromptSet:
     return load_prompts(spec or shipped)
 
 
+def default_cache() -> Path:
+    """Where the commands keep what was encoded: `ophclip/embeddings` in the user's cache directory."""
+    return user_cache() / "embeddings"
+
+
 def zeroshot_dataset(
     bundle: Path | Loaded,
     name: str,
@@ -106,7 +112,7 @@ def zeroshot_dataset(
 
 
 def zeroshot_video(
-    bundle: Path | Loaded, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig
+    bundle: Path | Loaded, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig, cache: Path | None = None
 ) -> SimilarityCurve:
     """Compare one video with the sentences of a prompts file; writes the curve, its picture and a ribbon.
 
@@ -118,7 +124,7 @@ def zeroshot_video(
     probe(video)
     from ophclip.evaluation.scoring import compare_video
 
-    return compare_video(_loaded(bundle), video, chosen, out, config=config)
+    return compare_video(_loaded(bundle), video, chosen, out, config=config, cache=cache)
 
 
 def _look_at(bundle: Path | Loaded, out: Path) -> None:

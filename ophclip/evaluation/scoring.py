@@ -86,14 +86,14 @@ def write_presence(out: Path, result: PresenceResult) -> None:
 
 
 def compare_video(
-    loaded: Loaded, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig
+    loaded: Loaded, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig, cache: Path | None = None
 ) -> SimilarityCurve:
     """Compare one video with the classes of `prompts`; writes the curve, its picture and a ribbon.
 
     Raises:
         ValueError: the video cannot be decoded.
     """
-    curve = score_video(open_store(loaded, config), video, prompts, config)
+    curve = score_video(open_store(loaded, config, cache), video, prompts, config)
     write_text(out / "similarity.csv", _curve_table(curve))
     save_figure(
         similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"
