@@ -35,12 +35,12 @@ from ophclip.evaluation.timelines import read_timelines
 from ophclip.evaluation.vectors import grid_seconds, unit
 from ophclip.evaluation.verifying import verify_result
 from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
-from ophclip.models.bundle import Loaded, load_bundle, save_bundle
+from ophclip.models.bundle import load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
 WIDTH = 512
-LONG_SECONDS = 7200
+LONG_SECONDS, LONG_WIDTH = 7200, 32
 SMOOTHING = SmoothingConfig(causal=Causal.HMM, offline=Offline.VITERBI)
 MOST_SECONDS, MOST_GB, MOST_GB_LONG = 60.0, 2.0, 1.0
 
@@ -84,7 +84,17 @@ def dataset() -> tuple[PhaseDataset, str]:
     return PhaseDataset(source=source, classes=classes, videos=tuple(videos)), "drawn annotations"
 
 
-def bundle(folder: Path, width: int) -> Loaded:
+def prepare(folder: Path) -> None:
+    """What the measurements are given: two bundles, and a video of two hours with its labels and prompts."""
+    for width in (WIDTH, LONG_WIDTH):
+        write_bundle(folder / f"bundle{width}", width)
+    write_video(folder / "long.mp4", LONG_SECONDS)
+    rows = "".join(f"long,{start},{start + 600},{'AB'[start // 600 % 2]}\n" for start in range(0, LONG_SECONDS, 600))
+    (folder / "labels.csv").write_text(f"video,start_seconds,end_seconds,label\n{rows}", encoding="utf-8")
+    (folder / "prompts.yaml").write_text("classes: {A: {name: [a knife]}, B: {name: [a lens]}}\n", encoding="utf-8")
+
+
+def write_bundle(folder: Path, width: int) -> None:
     """Untrained towers of the smallest size."""
     torch.manual_seed(0)
     config = ModelConfig(
@@ -94,13 +104,12 @@ def bundle(folder: Path, width: int) -> Loaded:
         text=TextConfig(name="tiny", context_length=32),
     )
     save_bundle(folder, build_model(config), config, {})
-    return load_bundle(folder)
 
 
 def measure_cataract101(folder: Path) -> dict[str, float | str]:
     """Seconds and memory of all figures, files and pictures, the videos' vectors at hand."""
     labelled, where = dataset()
-    store = DrawnStore(loaded=bundle(folder / "bundle", WIDTH), dataset=labelled)
+    store = DrawnStore(loaded=load_bundle(folder / f"bundle{WIDTH}"), dataset=labelled)
     frames = sum(len(store.video(video.path).seconds_t) for video in labelled.videos)
     began = time.process_time()
     config = ZeroShotConfig(smoothing=SMOOTHING)
@@ -115,18 +124,14 @@ def measure_cataract101(folder: Path) -> dict[str, float | str]:
 
 def measure_long(folder: Path) -> dict[str, float | str]:
     """Seconds and memory of a video of two hours, from its file to the pictures."""
-    write_video(folder / "long.mp4", LONG_SECONDS)
-    rows = "".join(f"long,{start},{start + 600},{'AB'[start // 600 % 2]}\n" for start in range(0, LONG_SECONDS, 600))
-    (folder / "labels.csv").write_text(f"video,start_seconds,end_seconds,label\n{rows}", encoding="utf-8")
-    (folder / "prompts.yaml").write_text("classes: {A: {name: [a knife]}, B: {name: [a lens]}}\n", encoding="utf-8")
-    loaded, config = bundle(folder / "bundle", 32), ZeroShotConfig(smoothing=SMOOTHING)
-    prompts, cache = str(folder / "prompts.yaml"), folder / "cache"
+    before_gb, loaded, config = peak_gb(), folder / f"bundle{LONG_WIDTH}", ZeroShotConfig(smoothing=SMOOTHING)
+    prompts, cache, out = str(folder / "prompts.yaml"), folder / "cache", folder / "long"
     began = time.process_time()
     result = zeroshot_dataset(
-        loaded, "phase-table", folder / "labels.csv", folder / "out", config=config, prompts=prompts, cache=cache
+        loaded, "phase-table", folder / "labels.csv", out, config=config, prompts=prompts, cache=cache
     )
     assert result.throughput.frames == LONG_SECONDS
-    return {"seconds": time.process_time() - began, "gb": peak_gb()}
+    return {"seconds": time.process_time() - began, "gb": peak_gb(), "before_gb": before_gb}
 
 
 def write_video(path: Path, seconds: int) -> None:
@@ -148,27 +153,29 @@ def peak_gb() -> float:
 MEASURES = {"cataract101": measure_cataract101, "long": measure_long}
 
 
-def apart(name: str) -> dict[str, float | str]:
+def apart(name: str, folder: str) -> dict[str, float | str]:
     """What one measurement finds in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.evaluation", name]
+    command = [sys.executable, "-m", "benchmarks.evaluation", name, folder]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    """Measure one by name, or all and tell."""
+    """Measure one by name in a prepared folder, or all and tell."""
     assert os.environ.get("OMP_NUM_THREADS") == "1", "set OMP_NUM_THREADS=1: what is told is one thread's"
     if sys.argv[1:]:
         torch.set_num_threads(1)
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(MEASURES[sys.argv[1]](Path(folder))))
+        print(json.dumps(MEASURES[sys.argv[1]](Path(sys.argv[2]))))
         return
-    whole, long = apart("cataract101"), apart("long")
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        whole, long = apart("cataract101", folder), apart("long", folder)
     about = f"evaluation, 101 videos, {whole['frames']:.0f} s, {whole['where']}"
     tell(f"{about}: seconds of a result", [float(whole["seconds"])], most=MOST_SECONDS)
     tell(f"{about}: GB of memory", [float(whole["gb"])], most=MOST_GB)
     tell("evaluation, a video of 2 h: seconds from file to pictures", [float(long["seconds"])])
     tell("evaluation, a video of 2 h: GB of memory", [float(long["gb"])], most=MOST_GB_LONG)
+    tell("evaluation, GB of these before anything is read: the libraries", [float(long["before_gb"])])
 
 
 if __name__ == "__main__":
