@@ -26,7 +26,8 @@ import torch
 from benchmarks.pairs import tell
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import read_cataract101
-from ophclip.evaluation.embedding import EmbeddedVideo, EmbeddingStore
+from ophclip.evaluation.embedder import EmbeddedVideo
+from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.prompts import builtin_prompts
 from ophclip.evaluation.records import LabelSegment, PhaseDataset, PhaseVideo, Source
 from ophclip.evaluation.runs import zeroshot_dataset
@@ -109,7 +110,7 @@ def write_bundle(folder: Path, width: int) -> None:
 def measure_cataract101(folder: Path) -> dict[str, float | str]:
     """Seconds and memory of all figures, files and pictures, the videos' vectors at hand."""
     labelled, where = dataset()
-    store = DrawnStore(loaded=load_bundle(folder / f"bundle{WIDTH}"), dataset=labelled)
+    store = DrawnStore(model=load_bundle(folder / f"bundle{WIDTH}"), dataset=labelled)
     frames = sum(len(store.video(video.path).seconds_t) for video in labelled.videos)
     began = time.process_time()
     config = ZeroShotConfig(smoothing=SMOOTHING)

@@ -18,7 +18,9 @@ from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
 from ophclip.evaluation.operating import OperatingPoint
-from ophclip.evaluation.records import Source
+from ophclip.evaluation.receipts import Receipt
+from ophclip.evaluation.records import Source, Task
+from ophclip.evaluation.scored_files import ScoredFile
 from ophclip.evaluation.timelines import Timeline
 from ophclip.evaluation.transitions import Transitions
 from ophclip.smoothing_options import SmoothingConfig
@@ -101,7 +103,7 @@ class SmoothedFigures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupFigures:
-    """`video_macro_v1` of the videos that share an attribute."""
+    """Figures of the videos that share an attribute: `video_macro_v1` of phases, of clips those of the summary."""
 
     videos: int
     figures: Mapping[str, Estimate]
@@ -139,6 +141,7 @@ class PhaseResult:
     """By attribute and its value, and by length."""
     past_the_end: Mapping[str, float] = field(default_factory=dict)
     """By how many seconds the labels of a video outlast it, where they do: those are not scored."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -147,7 +150,7 @@ class PhaseResult:
         return (
             f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
-            f"{_outlasted(self.past_the_end)}"
+            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -176,6 +179,7 @@ class PhaseResult:
                 attribute: {value: asdict(figures) for value, figures in values.items()}
                 for attribute, values in self.groups.items()
             },
+            **self.receipt.to_json(),
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -211,6 +215,7 @@ class PresenceResult:
     """Presence as yes or no, by bars learned from `fit_split`; None without one."""
     past_the_end: Mapping[str, float] = field(default_factory=dict)
     """By how many seconds the labels of a video outlast it, where they do: those are not scored."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -218,7 +223,8 @@ class PresenceResult:
         precision = self.mean_average_precision
         return (
             f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
-            f"(chance {self.chance:.3f}), {len(self.videos)} videos{_outlasted(self.past_the_end)}"
+            f"(chance {self.chance:.3f}), {len(self.videos)} videos"
+            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -248,6 +254,68 @@ class PresenceResult:
             "unseen": list(self.unseen),
             "past_the_end": dict(self.past_the_end),
             "operating_point": self.operating_point.to_json() if self.operating_point else None,
+            **self.receipt.to_json(),
+        }
+        return {key: nulled(value) for key, value in tree.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileResult:
+    """Zero-shot recognition of files that are labelled as a whole. `summary` is the ensemble of all prompt styles."""
+
+    provenance: Provenance
+    throughput: Throughput
+    task: Task
+    classes: tuple[str, ...]
+    summary: Mapping[str, Estimate]
+    chance: Mapping[str, float]
+    styles: Mapping[str, Mapping[str, Estimate]]
+    class_figures: Mapping[str, Mapping[str, Estimate]]
+    """Of clips F1 and recall, of pictures and procedures average precision, by class."""
+    class_files: Mapping[str, int]
+    """How many files are labelled with each class; one without any is no part of a mean."""
+    protocols: Mapping[str, ProtocolFigures]
+    groups: Mapping[str, Mapping[str, GroupFigures]]
+    """Clips of a dataset of several tasks, task by task."""
+    videos: Mapping[str, Mapping[str, Any]]
+    """How many files of each, and its own figures where it has any."""
+    nulls: int
+    """Cells of class and video without a positive picture; they are left out."""
+    files: tuple[ScoredFile, ...]
+    receipt: Receipt = field(default_factory=Receipt)
+
+    @property
+    def headline(self) -> str:
+        """Its main figures in one line."""
+        name, first = next(iter(self.summary.items()))
+        return (
+            f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
+            f"(chance {self.chance[name]:.3f}), {len(self.files)} files of {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain tree without the files; undefined figures are null."""
+        tree = {
+            "task": f"{self.task.value}s",
+            "provenance": asdict(self.provenance),
+            "throughput": asdict(self.throughput),
+            "classes": list(self.classes),
+            "summary": _estimates(self.summary),
+            "chance": dict(self.chance),
+            "styles": {style: _estimates(figures) for style, figures in self.styles.items()},
+            **{name: _estimates(figures) for name, figures in self.class_figures.items()},
+            "class_files": dict(self.class_files),
+            "unseen": [label for label, count in self.class_files.items() if not count],
+            "nulls": self.nulls,
+            "videos": [{"video_id": name, **row} for name, row in self.videos.items()],
+            "scored_files": len(self.files),
+            **self.receipt.to_json(),
+            "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
+            "groups": {
+                attribute: {value: asdict(figures) for value, figures in values.items()}
+                for attribute, values in self.groups.items()
+            },
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -257,7 +325,7 @@ def code_version() -> str:
     return metadata.version("ophclip")
 
 
-def write_result(path: Path, result: PhaseResult | PresenceResult) -> None:
+def write_result(path: Path, result: PhaseResult | PresenceResult | FileResult) -> None:
     """Write the JSON of a result, whole or not at all."""
     write_json(path, result.to_json())
 

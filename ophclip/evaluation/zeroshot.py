@@ -10,38 +10,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import rank_clips
+from ophclip.evaluation.embedder import Embedder
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
-from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
 from ophclip.evaluation.metrics import (
     Floats,
-    Ints,
-    average_precisions,
-    false_positive_rates,
-    nanmean,
 )
-from ophclip.evaluation.operating import OperatingPoint, bar_counts, learned_bars, operating_point
 from ophclip.evaluation.phases import phase_result, phase_scores, phase_summary
 from ophclip.evaluation.prompts import PromptSet, Style
-from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
+from ophclip.evaluation.protocols import VIDEO_MACRO_V1
 from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
     PresenceDataset,
-    PresenceVideo,
     Source,
     class_ids_at,
     outlasting_seconds,
     phase_split_hash,
-    presence_split_hash,
 )
 from ophclip.evaluation.results import (
     PhaseResult,
-    PresenceResult,
-    PresenceVideoScore,
     Provenance,
     Throughput,
     code_version,
@@ -51,7 +40,6 @@ from ophclip.evaluation.smoothing import causal_prediction, offline_prediction, 
 from ophclip.evaluation.timelines import Timeline
 from ophclip.evaluation.transitions import TRANSITIONS_NAME, Transitions, learned, read_transitions, sticky
 from ophclip.evaluation.vectors import grid_seconds
-from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
 from ophclip.smoothing_options import SmoothingConfig
 
@@ -72,15 +60,15 @@ def evaluate_phases(
     """
     chosen = prompts.for_labels(dataset.classes, distinct=True)
     transitions = _transitions(fit, dataset.classes, config)
-    spent = _Spent(store)
-    _embed_all(store, [video.path for video in dataset.videos], progress)
-    provenance = _provenance(
+    spent = Spent(store)
+    embed_all(store, [video.path for video in dataset.videos], progress)
+    provenance = provenance_of(
         VIDEO_MACRO_V1,
         dataset.source,
         phase_split_hash(dataset),
-        phase_split_hash(fit) if fit else "",
+        fit_split_sha256=phase_split_hash(fit) if fit else "",
         prompts=chosen,
-        loaded=store.loaded,
+        model=store.model,
         config=config,
     )
     if transitions is not None:
@@ -108,11 +96,12 @@ def evaluate_phases(
         },
         attributes={video.video_id: video.attributes for video in dataset.videos},
         transitions=transitions,
-        past_the_end=_past_the_end(store, dataset),
+        past_the_end=past_the_end(store, dataset),
     )
 
 
-def _past_the_end(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset) -> dict[str, float]:
+def past_the_end(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset) -> dict[str, float]:
+    """By how many seconds the labels of each video outlast it, where they do."""
     over = {
         video.video_id: outlasting_seconds(video, store.video(video.path).duration_seconds) for video in dataset.videos
     }
@@ -151,7 +140,7 @@ def _timeline(
     truth_t = class_ids_at(video.segments, classes, seconds_t)
     if (truth_t < 0).all():
         raise ValueError(f"{video.path}: no frame lies within a labelled phase of {video.video_id}; is it this video?")
-    scale = float(store.loaded.model.logit_scale.detach())
+    scale = store.model.logit_scale
     plain = plain_prediction(scores_tc, scale)
     return Timeline(
         video_id=video.video_id,
@@ -182,137 +171,13 @@ def _labelled_grid(video: PhaseVideo, fps: float) -> Floats:
     return grid_seconds(max((part.end_seconds for part in video.segments), default=0.0), fps)
 
 
-def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate(values_v, samples=config.bootstrap_samples, seed=config.seed)
-
-
-def _by_class(classes: Sequence[str], values_vc: Floats, config: ZeroShotConfig) -> dict[str, Estimate]:
-    return {label: _estimate(values_vc[:, column], config) for column, label in enumerate(classes)}
-
-
-def evaluate_presence(
-    store: EmbeddingStore,
-    dataset: PresenceDataset,
-    prompts: PromptSet,
-    config: ZeroShotConfig,
-    *,
-    fit: PresenceDataset | None = None,
-    progress: Progress | None = None,
-) -> PresenceResult:
-    """Zero-shot presence by `instrument_video_map`: a class' score is the cosine of its prompts with the picture.
-
-    `fit` is `fit_split`.
+def embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
+    """Bring every video into the store.
 
     Raises:
-        ValueError: a label without a prompt class, or a video that cannot be decoded.
+        ValueError: one cannot be decoded, or a folder of vectors lacks those of some.
     """
-    chosen = prompts.for_labels(dataset.classes)
-    spent = _Spent(store)
-    _embed_all(store, [video.path for part in (dataset, fit) if part for video in part.videos], progress)
-    cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
-    best = cells[Style.ENSEMBLE]
-    precision_vc = np.stack([score.average_precision_c for score in best.values()])
-    rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
-    missing_c = np.isnan(nanmean(precision_vc, axis=0))
-    return PresenceResult(
-        provenance=_provenance(
-            INSTRUMENT_VIDEO_MAP,
-            dataset.source,
-            presence_split_hash(dataset),
-            presence_split_hash(fit) if fit else "",
-            prompts=chosen,
-            loaded=store.loaded,
-            config=config,
-        ),
-        throughput=spent.throughput([video.path for video in dataset.videos]),
-        classes=dataset.classes,
-        mean_average_precision=_estimate_cells(precision_vc, config),
-        chance=presence_chance(
-            [video.present_nc for video in dataset.videos], samples=config.chance_samples, seed=config.seed
-        ),
-        threshold=config.threshold,
-        false_positive_rate=_estimate_cells(rates_vc, config),
-        styles={
-            style.value: _estimate_cells(np.stack([score.average_precision_c for score in found.values()]), config)
-            for style, found in cells.items()
-        },
-        class_average_precision=_by_class(dataset.classes, precision_vc, config),
-        videos=best,
-        nulls=int(np.isnan(precision_vc).sum()),
-        unseen=tuple(label for label, missing in zip(dataset.classes, missing_c, strict=True) if missing),
-        past_the_end=_past_the_end(store, dataset),
-        operating_point=_operating_point(store, dataset, fit, chosen, config) if fit else None,
-    )
-
-
-def _operating_point(
-    store: EmbeddingStore, dataset: PresenceDataset, fit: PresenceDataset, prompts: PromptSet, config: ZeroShotConfig
-) -> OperatingPoint:
-    """Bars by the videos of `fit`, and what they give on those of `dataset`."""
-    _require_other_files(store, dataset, fit)
-    vectors_cd = class_vectors(store, prompts, Style.ENSEMBLE)
-    seen = [_labelled_scores(store, video, vectors_cd, config) for video in fit.videos]
-    present_nc, scores_nc = (np.concatenate(part) for part in zip(*seen, strict=True))
-    bars_c = learned_bars(present_nc, scores_nc, config.fit_recall)
-    return operating_point(
-        bars_c,
-        dataset.classes,
-        {
-            video.video_id: bar_counts(*_labelled_scores(store, video, vectors_cd, config), bars_c)
-            for video in dataset.videos
-        },
-        recall=config.fit_recall,
-        split=config.fit_split,
-        split_sha256=presence_split_hash(fit),
-        samples=config.bootstrap_samples,
-        seed=config.seed,
-    )
-
-
-def _require_other_files(store: EmbeddingStore, dataset: PresenceDataset, fit: PresenceDataset) -> None:
-    scored = {store.video(video.path).sha256: video for video in dataset.videos}
-    for video in fit.videos:
-        if same := scored.get(store.video(video.path).sha256):
-            raise ValueError(
-                f"{video.path}: the same file as {same.path}; a video that is learned from must not be scored"
-            )
-
-
-def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate_cells(values_vc, samples=config.bootstrap_samples, seed=config.seed)
-
-
-def _presence_cells(
-    store: EmbeddingStore, dataset: PresenceDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
-) -> dict[str, PresenceVideoScore]:
-    vectors_cd = class_vectors(store, prompts, style)
-    threshold = config.threshold
-    cells = {}
-    for video in dataset.videos:
-        present_nc, scores_nc = _labelled_scores(store, video, vectors_cd, config)
-        cells[video.video_id] = PresenceVideoScore(
-            seconds=len(present_nc),
-            average_precision_c=average_precisions(present_nc, scores_nc),
-            false_positive_rate_c=false_positive_rates(present_nc, scores_nc, threshold),
-        )
-    return cells
-
-
-def _labelled_scores(
-    store: EmbeddingStore, video: PresenceVideo, vectors_cd: Floats, config: ZeroShotConfig
-) -> tuple[Floats, Floats]:
-    """Labels and scores [N, C] at the labelled seconds that the file has; the frame is the last at or before each."""
-    seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
-    inside_n = (video.seconds_n >= 0) & (video.seconds_n < store.video(video.path).duration_seconds)
-    if not inside_n.any():
-        raise ValueError(
-            f"{video.path}: no labelled second of {video.video_id} lies within the file; is it this video?"
-        )
-    rows: Ints = np.searchsorted(seconds_t, video.seconds_n[inside_n] + 1e-6, side="right") - 1
-    return video.present_nc[inside_n], scores_tc[rows]
-
-
-def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
+    store.require(paths)
     for done, path in enumerate(paths):
         if progress is not None:
             progress(done, len(paths), path.name)
@@ -321,7 +186,7 @@ def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress 
         progress(len(paths), len(paths), "")
 
 
-class _Spent:
+class Spent:
     """What this evaluation added to the store's counters."""
 
     def __init__(self, store: EmbeddingStore) -> None:
@@ -329,6 +194,7 @@ class _Spent:
         self._before = (store.frames_encoded, store.seconds_spent)
 
     def throughput(self, paths: Sequence[Path]) -> Throughput:
+        """Frames and seconds spent since."""
         return Throughput(
             frames=self._store.frames_encoded - self._before[0],
             video_seconds=sum(self._store.video(path).duration_seconds for path in paths),
@@ -336,16 +202,17 @@ class _Spent:
         )
 
 
-def _provenance(
+def provenance_of(
     protocol: str,
     source: Source,
     split_sha256: str,
-    fit_split_sha256: str,
     *,
     prompts: PromptSet,
-    loaded: Loaded,
+    model: Embedder,
     config: ZeroShotConfig,
+    fit_split_sha256: str = "",
 ) -> Provenance:
+    """Everything that the figures of this evaluation depend on."""
     return Provenance(
         protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
         fps=config.fps,
@@ -361,8 +228,8 @@ def _provenance(
         prompts_author=prompts.author,
         prompts_date=prompts.date,
         prompts_sha256=prompts.sha256,
-        model_name=loaded.config.name,
-        weights_sha256=loaded.weights_sha256,
+        model_name=model.name,
+        weights_sha256=model.weights_sha256,
         code_version=code_version(),
         seed=config.seed,
         bootstrap_samples=config.bootstrap_samples,

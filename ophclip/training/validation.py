@@ -23,7 +23,8 @@ from ophclip.evaluation.records import PhaseDataset, PresenceDataset
 from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.evaluation.similarity import open_store
 from ophclip.evaluation.splits import only
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.zeroshot import evaluate_phases
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.model_options import ModelConfig
 from ophclip.models.bundle import Loaded
 from ophclip.models.preprocess import build_preprocess
@@ -59,7 +60,8 @@ class _Retrieval:
     frames: int
 
     def figures(self, store: EmbeddingStore) -> dict[str, float]:
-        found = evaluate_pairs(store.loaded, self.reader, self.level, self.frames).text_to_visual
+        assert isinstance(store.model, Loaded)
+        found = evaluate_pairs(store.model, self.reader, self.level, self.frames).text_to_visual
         return {**{f"recall_at_{k}": share for k, share in found.at.items()}, "median_rank": found.median_rank}
 
 

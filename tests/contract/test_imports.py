@@ -36,6 +36,8 @@ LIGHT = (
     "ophclip.demo.run",
     "ophclip.evaluation.checking",
     "ophclip.evaluation.comparing",
+    "ophclip.evaluation.embedding_writer",
+    "ophclip.evaluation.scoring",
     "ophclip.evaluation.runs",
     "ophclip.evaluation.verifying",
     "ophclip.models.description",

@@ -27,7 +27,8 @@ from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
 from ophclip.evaluation.timelines import read_timelines
 from ophclip.evaluation.verifying import verify_from_videos, verify_result
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.zeroshot import evaluate_phases
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualConfig
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model

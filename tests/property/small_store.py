@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ophclip.evaluation.embedding import EmbeddedVideo, EmbeddingStore
+from ophclip.evaluation.embedder import EmbeddedVideo
+from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.vectors import unit
 from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
@@ -59,4 +60,4 @@ def put_store(sentences: Sequence[str], dim: int) -> PutStore:
         weights_sha256="w",
     )
     words = dict(zip(sentences, np.eye(dim)[: len(sentences)], strict=True))
-    return PutStore(loaded=loaded, words=words)
+    return PutStore(model=loaded, words=words)

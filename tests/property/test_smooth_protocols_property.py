@@ -29,7 +29,8 @@ from ophclip.evaluation.records import (
 )
 from ophclip.evaluation.results import PhaseResult
 from ophclip.evaluation.timelines import Timeline
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.zeroshot import evaluate_phases
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
 CLASSES = tuple(f"phase {letter}" for letter in "abcdefg")

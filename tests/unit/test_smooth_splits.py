@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ophclip.config import ZeroShotConfig
+from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.datasets import read_phase_table, read_presence_table
-from ophclip.evaluation.records import FileDataset, LabelledFile, PhaseDataset, PresenceDataset, Source
+from ophclip.evaluation.records import FileDataset, LabelledFile, PhaseDataset, PresenceDataset, Source, Task
 from ophclip.evaluation.runs import read_parts
 from ophclip.evaluation.splits import items_of, only, parts_of
+from ophclip.smoothing_options import Offline, SmoothingConfig
 
 SOURCE = Source(name="own", license="", citation="", obtain="")
 
@@ -33,7 +34,7 @@ def _files(*rows: tuple[str, str]) -> FileDataset:
         LabelledFile(file_id=str(n), path=Path(f"{n}.mp4"), labels=("x",), video_id=video, split=split)
         for n, (video, split) in enumerate(rows)
     )
-    return FileDataset(source=SOURCE, classes=("x",), files=files)
+    return FileDataset(source=SOURCE, task=Task.CLIP, classes=("x",), files=files)
 
 
 def test_every_kind_of_dataset_is_cut_to_a_split(tmp_path: Path) -> None:
@@ -83,7 +84,12 @@ def test_only_the_parts_that_are_used_need_their_videos(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(b"x")
     table = tmp_path / "phases.csv"
     assert read_parts("phase-table", table, (), ZeroShotConfig(split="test")).fit is None
-    assert read_parts("phase-table", table, (), ZeroShotConfig(split="test", fit_split="train")).fit is not None
+    both = {"split": "test", "fit_split": "train"}
+    learning = SmoothingConfig(offline=Offline.VITERBI)
+    assert read_parts("phase-table", table, (), ZeroShotConfig(smoothing=learning, **both)).fit is not None
+    for config in (ZeroShotConfig(**both), ZeroShotConfig(smoothing=learning, unit=ScoredUnit.SEGMENT, **both)):
+        with pytest.raises(ValueError, match=r"zeroshot\.fit_split: of phase-table nothing is learned from it"):
+            read_parts("phase-table", table, (), config)
     with pytest.raises(ValueError, match=r"a\.mp4: expected this video"):
         read_parts("phase-table", table, (), ZeroShotConfig())
     _presence(tmp_path, "train,a,0,1,0\ntest,b,0,0,1\n")
