@@ -24,7 +24,7 @@ from ingest.atomic import write_bytes
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import UNLABELLED
-from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.timelines import SMOOTHED, Timeline
 
 INK = "#1f2933"
 QUIET = "#5f6b78"
@@ -112,8 +112,9 @@ def ribbon_rows(timeline: Timeline) -> dict[str, Ints]:
     rows = {TRUTH: timeline.truth_t, "predicted": timeline.predicted_t}
     if (timeline.truth_t == UNLABELLED).all():
         del rows[TRUTH]
-    if timeline.smoothed_t is not None:
-        rows["smoothed"] = timeline.smoothed_t
+    for name in SMOOTHED:
+        if (line := timeline.smoothed(name)) is not None:
+            rows[name] = line.predicted_t
     return rows
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ophclip.config import PresenceThreshold
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
-from ophclip.evaluation.metrics import Floats, average_precisions, false_positive_rates
+from ophclip.evaluation.metrics import Floats, Ints, average_precisions, false_positive_rates
+from ophclip.evaluation.operating import OperatingPoint, bar_counts, operating_point
 from ophclip.evaluation.results import PresenceResult, PresenceVideoScore, Provenance, Throughput
 from ophclip.evaluation.scores import VideoScores
 
@@ -38,8 +39,13 @@ def presence_result(
     *,
     threshold: PresenceThreshold,
     styles: Mapping[str, Estimate],
+    past_the_end: Mapping[str, float] | None = None,
+    bars_c: Floats | None = None,
 ) -> PresenceResult:
-    """Every figure of the ensemble's `videos`; `styles` are those of single prompt styles."""
+    """Every figure of the ensemble's `videos`; `styles` are those of single prompt styles.
+
+    `past_the_end` says by how many seconds labels outlast their video, `bars_c` [C] what was learned from `fit_split`.
+    """
     precision_vc = np.stack([score.average_precision_c for score in videos.values()])
     rates_vc = np.stack([score.false_positive_rate_c for score in videos.values()])
     drawn = {"samples": provenance.bootstrap_samples, "seed": provenance.seed}
@@ -60,7 +66,30 @@ def presence_result(
         videos=videos,
         nulls=int(np.isnan(precision_vc).sum()),
         unseen=tuple(_unseen(classes, precision_vc)),
+        past_the_end=dict(past_the_end or {}),
+        operating_point=None if bars_c is None else _at_bars(bars_c, classes, videos, provenance),
     )
+
+
+def _at_bars(
+    bars_c: Floats, classes: tuple[str, ...], videos: Mapping[str, PresenceVideoScore], provenance: Provenance
+) -> OperatingPoint:
+    counts = {name: _counts(score.evidence, bars_c) for name, score in videos.items()}
+    return operating_point(
+        bars_c,
+        classes,
+        counts,
+        recall=provenance.fit_recall,
+        split=provenance.fit_split,
+        split_sha256=provenance.fit_split_sha256,
+        samples=provenance.bootstrap_samples,
+        seed=provenance.seed,
+    )
+
+
+def _counts(evidence: VideoScores, bars_c: Floats) -> Ints:
+    assert evidence.present_tc is not None
+    return bar_counts(evidence.present_tc, evidence.scores_tc.astype(np.float64), bars_c)
 
 
 def style_figure(videos: Mapping[str, PresenceVideoScore], provenance: Provenance) -> Estimate:

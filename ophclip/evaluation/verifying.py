@@ -14,6 +14,7 @@ from ophclip.config import PresenceThreshold, ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.file_results import file_result
 from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.matching.records import is_matching, read_matching
+from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.opening import opened
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.presence import presence_result, presence_score
@@ -23,6 +24,8 @@ from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, Prese
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
 from ophclip.evaluation.runs import asked
 from ophclip.evaluation.scores import SCORES
+from ophclip.evaluation.timelines import SMOOTHED, Timeline
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, read_transitions
 
 if TYPE_CHECKING:
     from ophclip.evaluation.embedding import EmbeddingStore
@@ -54,7 +57,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     retrieval from `ranks.csv`.
 
     Predictions must also be what scores highest, where scores are there. What cannot follow from those (provenance,
-    throughput, summaries of single prompt styles) is taken as it is.
+    throughput, summaries of single prompt styles, bars) is taken as it is.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
@@ -84,9 +87,21 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         clips=written.clips,
         styles=written.styles(),
         attributes=written.attributes(),
+        past_the_end=written.tree["past_the_end"],
     )
     again = replace(again, receipt=read_receipt(written.tree))
-    return (*_mismatches(written.path, again.to_json(), written.tree, SAME), *_score_mismatches(written))
+    found = _mismatches(written.path, again.to_json(), written.tree, SAME)
+    return (*found, *_transition_mismatches(written), *_score_mismatches(written))
+
+
+def _transition_mismatches(written: Written) -> Iterator[Mismatch]:
+    """Whether the transitions beside a result are those that it names."""
+    named = written.provenance.transitions_sha256
+    if named:
+        file = written.path.with_name(TRANSITIONS_NAME)
+        found = read_transitions(file, written.classes).sha256
+        if found != named:
+            yield Mismatch(file=file, field="hash of the transitions", written=named, found=found)
 
 
 def verify_from_videos(
@@ -98,15 +113,17 @@ def verify_from_videos(
         ValueError: result, model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     written = read_result(place)
-    question = asked(bundle, name, root, prompts, videos)
+    config = _config(written)
+    question = asked(bundle, name, root, prompts, videos, config=config)
     from ophclip.evaluation.scoring import scored
     from ophclip.evaluation.similarity import open_store
 
-    config = _config(written, question.dataset)
+    if isinstance(question.dataset, PhaseDataset) and written.task in FILE_TASKS:
+        config.unit = ScoredUnit.SEGMENT
     if _task(question.dataset, config) != written.task:
         raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
     store = open_store(opened(question.model), config)
-    again = scored(store, question.dataset, question.prompts, config)
+    again = scored(store, question.dataset, question.prompts, config, fit=question.fit)
     again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     return (*found, *_prediction_mismatches(written, again))
@@ -158,21 +175,22 @@ def _receipt_again(written: Written, store: EmbeddingStore) -> Receipt:
     return replace(receipt, leakage=look_for_leakage(store.model.training, hashes))
 
 
-def _config(written: Written, dataset: Dataset) -> ZeroShotConfig:
-    names = ("fps", "window_seconds", "smoothing_seconds", "bootstrap_samples", "chance_samples", "seed")
-    config = ZeroShotConfig(**{name: getattr(written.provenance, name) for name in names})
-    if isinstance(dataset, PhaseDataset) and written.task in FILE_TASKS:
-        config.unit = ScoredUnit.SEGMENT
+def _config(written: Written) -> ZeroShotConfig:
+    names = ("split", "fit_split", "fps", "window_seconds", "fit_recall", "bootstrap_samples", "chance_samples", "seed")
+    smoothing = written.provenance.smoothing
+    if smoothing.transitions:
+        smoothing = replace(smoothing, transitions=str(written.path.with_name(TRANSITIONS_NAME)))
+    config = ZeroShotConfig(smoothing=smoothing, **{name: getattr(written.provenance, name) for name in names})
     if written.task == PRESENCE:
         config.threshold = PresenceThreshold(written.tree["threshold"])
     return config
 
 
 def _presence_again(written: Written) -> PresenceResult:
-    """A result of presence from its labels and scores."""
+    """A result of presence from its labels, scores and bars."""
     if not written.scores or any(video.present_tc is None for video in written.scores):
         raise ValueError(f"{written.path.with_name(SCORES)}: expected labels and scores, and there are none")
-    threshold = PresenceThreshold(written.tree["threshold"])
+    threshold, point = PresenceThreshold(written.tree["threshold"]), written.tree["operating_point"]
     again = presence_result(
         written.provenance,
         written.throughput,
@@ -180,6 +198,8 @@ def _presence_again(written: Written) -> PresenceResult:
         {video.video_id: presence_score(video, threshold) for video in written.scores},
         threshold=threshold,
         styles=written.style_figures(),
+        past_the_end=written.tree["past_the_end"],
+        bars_c=None if point is None else np.array([np.nan if bar is None else bar for bar in point["bars"].values()]),
     )
     return replace(again, receipt=read_receipt(written.tree))
 
@@ -228,7 +248,7 @@ def _equal(found: Any, written: Any, tolerance: float) -> bool:
 
 
 def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ...]:
-    """The first second of each video whose truth, prediction or smoothed prediction is another."""
+    """The first second of each video whose truth or any of whose predictions is another."""
     file = written.path.with_name("predictions.csv")
     kept = {line.video_id: line for line in written.timelines}
     found = []
@@ -240,9 +260,9 @@ def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ..
                 Mismatch(file=file, field=f"seconds of {line.video_id}", written=seconds, found=len(line.seconds_t))
             )
             continue
-        for name in ("truth", "predicted", "smoothed"):
-            mine, theirs = getattr(line, f"{name}_t"), getattr(other, f"{name}_t")
-            if mine is None or theirs is None:
+        for name, mine in _columns(line).items():
+            theirs = _columns(other).get(name)
+            if theirs is None:
                 continue
             for place in np.flatnonzero(mine != theirs)[:1]:
                 field = f"{name} of {line.video_id} at {line.seconds_t[place]:g} s"
@@ -251,6 +271,12 @@ def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ..
                     Mismatch(file=file, field=field, written=labels[theirs[place] + 1], found=labels[mine[place] + 1])
                 )
     return tuple(found)
+
+
+def _columns(line: Timeline) -> dict[str, Ints]:
+    """Truth and predictions of one video [T] as they are called in `predictions.csv`."""
+    smoothed = {name: found.predicted_t for name in SMOOTHED if (found := line.smoothed(name)) is not None}
+    return {"truth": line.truth_t, "predicted": line.predicted_t, **smoothed}
 
 
 def _short(value: Any) -> str:

@@ -90,10 +90,7 @@ def _speed(given: Mapping[str, Any]) -> str:
 
 def smoothed_groups(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Figures of smoothed predictions by how they were smoothed, each with its `summary`."""
-    found = tree.get("smoothed") or {}
-    if "f1" in found:
-        return {"causal": {"summary": found}}
-    return dict(found)
+    return dict(tree.get("smoothed", {}))
 
 
 def alarms_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
