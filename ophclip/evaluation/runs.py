@@ -18,7 +18,7 @@ from ingest.media import probe
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.embedding_folder import EmbeddingFolder
-from ophclip.evaluation.opening import looked_at, opened
+from ophclip.evaluation.opening import holds_vectors, looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
@@ -47,10 +47,9 @@ def asked(model: Given, name: str, root: Path, prompts: str, videos: tuple[Path,
     Raises:
         ValueError: model, dataset or prompts are not what they should be.
     """
+    dataset = dataset_entry(name).read(root, videos, with_videos=not holds_vectors(model))
     seen = looked_at(model)
-    vectors = seen if isinstance(seen, EmbeddingFolder) else None
-    dataset = dataset_entry(name).read(root, videos, with_videos=vectors is None)
-    own = vectors.prompts if vectors is not None and not prompts else None
+    own = seen.prompts if isinstance(seen, EmbeddingFolder) and not prompts else None
     chosen = own or prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=tells_apart(dataset))
     return Question(model=seen, dataset=dataset, prompts=chosen)
