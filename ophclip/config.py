@@ -251,6 +251,25 @@ class ZeroShotConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class MatchingConfig:
+    """Retrieval between the texts and the pictures of a corpus."""
+
+    clip_frames: int = 4
+    """Pictures of each clip, spread evenly over those in its sample. Default: as training draws."""
+    video_frames: int = 16
+    """Pictures of each whole video. Default: as training draws."""
+    bootstrap_samples: int = 1000
+    """Resamples of videos for 95 % intervals."""
+    seed: int = 0
+    """Of the resamples."""
+
+    def __post_init__(self) -> None:
+        for name in ("clip_frames", "video_frames", "bootstrap_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"retrieval.{name}: must be at least 1")
+
+
+@dataclass(kw_only=True, slots=True)
 class IndexConfig:
     """The search index over windows of video."""
 

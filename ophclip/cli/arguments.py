@@ -24,3 +24,7 @@ Videos: TypeAlias = Annotated[list[Path] | None, typer.Option(help="Where a tabl
 Result: TypeAlias = Annotated[
     Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")
 ]
+TrainedOn: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="CORPUS", help="Corpus of the training: look for copies of its videos by pictures, too."),
+]

@@ -11,6 +11,8 @@ import numpy as np
 from ophclip.evaluation.clips import clip_topk
 from ophclip.evaluation.file_results import file_figures
 from ophclip.evaluation.intervals import Difference, Statistic, paired_difference
+from ophclip.evaluation.matching.comparing import matching_differences
+from ophclip.evaluation.matching.records import is_matching, read_matching
 from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
 from ophclip.evaluation.reading import FILE_TASKS, PRESENCE, Written, read_result
 from ophclip.evaluation.scored_files import file_table
@@ -39,6 +41,13 @@ def compare_results(first: Path, second: Path) -> tuple[Row, ...]:
     Raises:
         ValueError: a result is not there, or they differ in task, protocol, fps, split or classes.
     """
+    if is_matching(first) != is_matching(second):
+        raise ValueError(f"{first} and {second} cannot be compared: different tasks, one of them is retrieval")
+    if is_matching(first):
+        return tuple(
+            Row(protocol=protocol, figure=name, difference=difference)
+            for protocol, name, difference in matching_differences(read_matching(first), read_matching(second))
+        )
     one, other = read_result(first), read_result(second)
     _require_same(one, other)
     read = _presence_figures if one.task == PRESENCE else _file_figures if one.task in FILE_TASKS else _phase_figures

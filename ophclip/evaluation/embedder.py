@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ophclip.evaluation.metrics import Floats
+from ophclip.models.training_record import TrainingRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +44,10 @@ class Embedder(Protocol):
     @property
     def logit_scale(self) -> float:
         """The factor of cosines before a softmax."""
+
+    @property
+    def training(self) -> TrainingRecord | None:
+        """Which videos it was trained on; None where nobody says."""
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts -> unit vectors [N, D]."""

@@ -54,6 +54,11 @@ class EmbeddingFolder:
     classes: tuple[str, ...]
 
     @property
+    def training(self) -> None:
+        """Nobody says what the model was trained on."""
+        return None
+
+    @property
     def prompts(self) -> PromptSet | None:
         """A class for each label that has a vector; None of a folder of sentences."""
         if not self.classes:

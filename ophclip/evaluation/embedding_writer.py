@@ -20,7 +20,7 @@ from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.embedding_folder import FRAMES, MODEL_NAME, TEXTS, EmbeddingFolder, read_texts
 from ophclip.evaluation.opening import opened
 from ophclip.evaluation.prompts import Style
-from ophclip.evaluation.records import Dataset, FileDataset
+from ophclip.evaluation.records import labelled_files
 from ophclip.evaluation.runs import asked
 from ophclip.evaluation.tables import read_text
 from ophclip.model_options import FramePooling
@@ -55,7 +55,7 @@ def embed_dataset(
     _begin(out, encoder, config.fps)
     sentences = [text for entry in question.prompts.classes for text in entry.sentences(Style.ENSEMBLE)]
     _add_texts(out / TEXTS, sentences, encoder)
-    named = names_of_files(_paths(question.dataset))
+    named = names_of_files(list(labelled_files(question.dataset).values()))
     new = 0
     for done, (path, file) in enumerate(named.items()):
         if progress is not None:
@@ -76,10 +76,6 @@ def names_of_files(paths: Sequence[Path]) -> dict[Path, str]:
             return names
     twice = sorted(path for path, parts in stems.items() if list(stems.values()).count(parts) > 1)
     raise ValueError(f"{twice[0]} and {twice[1]} differ by their suffix only; rename one of them")
-
-
-def _paths(dataset: Dataset) -> list[Path]:
-    return [item.path for item in (dataset.files if isinstance(dataset, FileDataset) else dataset.videos)]
 
 
 def _require_mean(model: Given, encoder: Encoder | EmbeddingFolder) -> None:

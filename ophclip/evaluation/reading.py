@@ -61,26 +61,41 @@ class Written:
         return [str(row["video_id"]) for row in rows], np.array(cells, dtype=np.float64)
 
 
-def read_result(place: Path) -> Written:
-    """Read a result folder, or the `result.json` in one.
+def read_tree(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The `result.json` of a result folder, of whatever task, and its path.
 
     Raises:
-        ValueError: a file is missing, or is no result of this version.
+        ValueError: there is none.
     """
     path = place / "result.json" if place.is_dir() else place
     if not path.is_file():
         raise ValueError(f"{path}: expected the result of `ophclip zeroshot --out FOLDER`; give that folder")
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: not a result of this version of ophclip (no JSON object); evaluate again")
+    return path, tree
+
+
+def read_result(place: Path) -> Written:
+    """Read a result folder, or the `result.json` in one.
+
+    Raises:
+        ValueError: a file is missing, or is no result of this version.
+    """
+    path, tree = read_tree(place)
+    try:
         task, classes, provenance = tree["task"], tuple(tree["classes"]), _provenance(tree["provenance"])
         tree["videos"], tree["summary"], tree["throughput"]
         if task in FILE_TASKS:
             tree["protocols"], tree["styles"]
         if task == PHASES:
             tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]]
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
-    given = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
+    given: dict[str, Any] = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
     if task == PRESENCE:
         return Written(**given)
     if task in FILE_TASKS:

@@ -145,6 +145,13 @@ class FileDataset:
 Dataset = PhaseDataset | PresenceDataset | FileDataset
 
 
+def labelled_files(dataset: Dataset) -> dict[str, Path]:
+    """Every labelled file by its id."""
+    if isinstance(dataset, FileDataset):
+        return {file.file_id: file.path for file in dataset.files}
+    return {video.video_id: video.path for video in dataset.videos}
+
+
 def class_ids_at(
     segments: Sequence[LabelSegment], classes: Sequence[str], seconds_n: NDArray[np.float64]
 ) -> NDArray[np.int64]:

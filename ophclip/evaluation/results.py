@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ophclip.config import PresenceThreshold
 from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
+from ophclip.evaluation.receipts import Receipt
 from ophclip.evaluation.records import Source, Task
 from ophclip.evaluation.scored_files import ScoredFile
 from ophclip.evaluation.timelines import Timeline
@@ -99,6 +100,7 @@ class PhaseResult:
     """What the dataset says of each video: surgeon, experience, ..."""
     groups: Mapping[str, Mapping[str, GroupFigures]]
     """By attribute and its value, and by length."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -107,6 +109,7 @@ class PhaseResult:
         return (
             f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +137,7 @@ class PhaseResult:
                 attribute: {value: asdict(figures) for value, figures in values.items()}
                 for attribute, values in self.groups.items()
             },
+            **self.receipt.to_json(),
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -165,6 +169,7 @@ class PresenceResult:
     """Cells of class and video without a positive; they are left out."""
     unseen: tuple[str, ...]
     """Classes without a positive in any video: no part of the mean."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -173,6 +178,7 @@ class PresenceResult:
         return (
             f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
             f"(chance {self.chance:.3f}), {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -200,6 +206,7 @@ class PresenceResult:
             "videos": rows,
             "nulls": self.nulls,
             "unseen": list(self.unseen),
+            **self.receipt.to_json(),
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -227,14 +234,17 @@ class FileResult:
     nulls: int
     """Cells of class and video without a positive picture; they are left out."""
     files: tuple[ScoredFile, ...]
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
         """Its main figures in one line."""
         name, first = next(iter(self.summary.items()))
+        word = "files" if self.task is Task.PROCEDURE else f"{self.task.value}s"
         return (
             f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
-            f"(chance {self.chance[name]:.3f}), {len(self.files)} files of {len(self.videos)} videos"
+            f"(chance {self.chance[name]:.3f}), {len(self.files)} {word} of {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -252,7 +262,8 @@ class FileResult:
             "unseen": [label for label, count in self.class_files.items() if not count],
             "nulls": self.nulls,
             "videos": [{"video_id": name, **row} for name, row in self.videos.items()],
-            "files": len(self.files),
+            "scored_files": len(self.files),
+            **self.receipt.to_json(),
             "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
             "groups": {
                 attribute: {value: asdict(figures) for value, figures in values.items()}

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
+from ingest.status import open_corpus
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
 from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.opening import holds_vectors, looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
+from ophclip.evaluation.receipts import given_to
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
 from ophclip.progress import Progress
@@ -95,20 +97,35 @@ def zeroshot_dataset(
     prompts: str = "",
     videos: tuple[Path, ...] = (),
     cache: Path | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult | FileResult:
     """Score a model on a dataset and write figures, predictions and pictures into `out`.
+
+    `trained_on` is the corpus of the training, if copies of its videos are to be looked for by pictures as well.
 
     Raises:
         ValueError: model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     question = asked(bundle, name, root, prompts, videos)
     out.mkdir(parents=True, exist_ok=True)
+    if trained_on is not None:
+        open_corpus(trained_on).close()
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
 
     store = open_store(opened(question.model), config, cache)
-    return score_dataset(store, question.dataset, question.prompts, out, config=config, progress=progress)
+    given = given_to(out, bundle, name, root, videos=videos, prompts=prompts)
+    return score_dataset(
+        store,
+        question.dataset,
+        question.prompts,
+        out,
+        config=config,
+        given=given,
+        trained_on=trained_on,
+        progress=progress,
+    )
 
 
 def zeroshot_video(bundle: Given, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig) -> SimilarityCurve:

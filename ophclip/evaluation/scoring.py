@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy as np
 from ingest.atomic import write_text
 from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
+from ophclip.evaluation.copies import leakage_of
 from ophclip.evaluation.embedder import Encoder
 from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
-from ophclip.evaluation.records import UNLABELLED, Dataset, FileDataset, PhaseDataset
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
+from ophclip.evaluation.records import UNLABELLED, Dataset, FileDataset, PhaseDataset, labelled_files
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.scored_files import write_scored_files
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
@@ -38,14 +41,20 @@ def score_dataset(
     out: Path,
     *,
     config: ZeroShotConfig,
+    given: Given | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult | FileResult:
     """Score what is loaded already and write the result; videos that the store holds are not decoded again.
 
+    `given` says for the record where all of it came from; `trained_on` is the corpus of the training, whose videos are
+    looked for by pictures as well.
+
     Raises:
         ValueError: a label without a prompt, a video that cannot be decoded, or presence that is asked of segments.
     """
-    result = scored(store, dataset, prompts, config, progress)
+    figures = scored(store, dataset, prompts, config, progress)
+    result = replace(figures, receipt=_receipt(store, dataset, out, given, trained_on))
     if isinstance(result, FileResult):
         write_files(out, result)
     elif isinstance(result, PhaseResult):
@@ -68,6 +77,23 @@ def scored(
     if isinstance(dataset, PhaseDataset):
         return evaluate_phases(store, dataset, prompts, config, progress)
     return evaluate_presence(store, dataset, prompts, config, progress)
+
+
+def _receipt(
+    store: EmbeddingStore,
+    dataset: Dataset,
+    out: Path,
+    given: Given | None,
+    trained_on: Path | None,
+) -> Receipt:
+    """Which files were scored, and whether training saw one of them."""
+    paths = labelled_files(dataset)
+    hashes = {video_id: store.video(path).sha256 for video_id, path in paths.items()}
+    files = {
+        video_id: SourceFile(path=relative(path, out), sha256=hashes[video_id]) for video_id, path in paths.items()
+    }
+    leakage = leakage_of(store.model.training, hashes, paths, trained_on)
+    return Receipt(given=given or Given(), files=files, leakage=leakage)
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophclip.config import PresenceThreshold, ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.file_results import file_result
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
+from ophclip.evaluation.leakage import look_for_leakage
+from ophclip.evaluation.matching.records import is_matching, read_matching
 from ophclip.evaluation.opening import opened
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
+from ophclip.evaluation.receipts import Receipt, read_receipt
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, nulled
 from ophclip.evaluation.runs import asked
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.embedding import EmbeddingStore
 
 SAME = 1e-9
 """Numbers made from the same predictions differ by rounding at most."""
 SAME_FROM_VIDEOS = 1e-4
 """Numbers made by encoding the videos again: other processors add in another order."""
-_UNREPEATABLE = ("throughput", "provenance.code_version")
+_UNREPEATABLE = ("throughput", "provenance.code_version", "given", "files")
 _ABSENT = "absent"
 _LONGEST = 80
 
@@ -43,7 +49,8 @@ class Mismatch:
 
 
 def verify_result(place: Path) -> tuple[Mismatch, ...]:
-    """Compute every figure again from `predictions.csv` and `clips.csv`, or from the cells of a result of presence.
+    """Compute every figure again from `predictions.csv` and `clips.csv`, from the cells of a result of presence, or
+    from the `ranks.csv` of a retrieval.
 
     What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
     chance) is taken as it is.
@@ -51,6 +58,9 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
+    if is_matching(place):
+        matching = read_matching(place)
+        return tuple(_mismatches(matching.path, matching.again().to_json(), matching.tree, SAME))
     written = read_result(place)
     if written.task == PRESENCE:
         return tuple(_mismatches(written.path, _presence_tree(written), written.tree, SAME))
@@ -63,6 +73,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
             files=written.files,
             styles=written.styles(),
         )
+        files = replace(files, receipt=read_receipt(written.tree))
         return tuple(_mismatches(written.path, files.to_json(), written.tree, SAME))
     again = phase_result(
         written.provenance,
@@ -73,6 +84,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         styles=written.styles(),
         attributes=written.attributes(),
     )
+    again = replace(again, receipt=read_receipt(written.tree))
     return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME))
 
 
@@ -92,7 +104,9 @@ def verify_from_videos(
     config = _config(written, question.dataset)
     if _task(question.dataset, config) != written.task:
         raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
-    again = scored(open_store(opened(question.model), config), question.dataset, question.prompts, config)
+    store = open_store(opened(question.model), config)
+    again = scored(store, question.dataset, question.prompts, config)
+    again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     return (*found, *_prediction_mismatches(written, again))
 
@@ -132,6 +146,15 @@ def _file_mismatches(written: Written, again: FileResult) -> tuple[Mismatch, ...
             field = f"{written.classes[worst]} of {name}"
             found.append(Mismatch(file=place, field=field, written=scores[0], found=scores[1]))
     return tuple(found)
+
+
+def _receipt_again(written: Written, store: EmbeddingStore) -> Receipt:
+    """What the bundle says now of the videos' names and content; copies that pictures showed are taken as they are."""
+    receipt = read_receipt(written.tree)
+    if receipt.leakage.thresholds:
+        return receipt
+    hashes = {video_id: file.sha256 for video_id, file in receipt.files.items()}
+    return replace(receipt, leakage=look_for_leakage(store.model.training, hashes))
 
 
 def _config(written: Written, dataset: Dataset) -> ZeroShotConfig:

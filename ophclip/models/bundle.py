@@ -3,6 +3,7 @@
 BUNDLE/model.safetensors   every tensor, under open_clip's names
 BUNDLE/config.json         ModelConfig, SHA-256 of the weights, version
 BUNDLE/README.md           the card
+BUNDLE/training.json       which videos its training may have drawn, where it was trained
 BUNDLE/text/config.json    of a Hugging Face text tower
 BUNDLE/tokenizer*.json     where the text tower does not use CLIP's tokens
 BUNDLE/open_clip_config.json   where open_clip could build the same model: it opens the folder too
@@ -52,6 +53,7 @@ from ophclip.models.open_clip_folder import (
     read_open_clip_folder,
 )
 from ophclip.models.preprocess import Preprocess, build_preprocess
+from ophclip.models.training_record import RECORD_NAME, TrainingRecord, read_training_record
 from ophclip.models.weights import load_strictly
 
 
@@ -65,6 +67,8 @@ class Loaded:
     config: ModelConfig
     """`text.name` is the folder inside the bundle where the text tower is Hugging Face's."""
     weights_sha256: str
+    training: TrainingRecord | None = None
+    """What it was trained on, where the bundle says so."""
 
     @property
     def name(self) -> str:
@@ -100,6 +104,8 @@ def save_bundle(
     config: ModelConfig,
     card: Mapping[str, object],
     options: Mapping[str, Any] | None = None,
+    *,
+    training: TrainingRecord | None = None,
 ) -> str:
     """Write the bundle, replacing one that stands there whole; returns the SHA-256 of its weights.
 
@@ -109,6 +115,7 @@ def save_bundle(
         config: what the model was built from.
         card: rows of the card, beside what the model itself says.
         options: those of its training, for the card.
+        training: which videos it was trained on.
 
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
@@ -128,6 +135,8 @@ def save_bundle(
     )
     if described := described_for_open_clip(config, sigmoid=model.logit_bias is not None):
         _write_json(draft / OPEN_CLIP_CONFIG_NAME, described)
+    if training is not None:
+        _write_json(draft / RECORD_NAME, dataclasses.replace(training, options=options or {}).to_json())
     facts = {"weights SHA-256": f"`{digest}`", **card}
     text = card_text(portable, facts, options=options, opens_in_open_clip=described is not None)
     (draft / CARD_NAME).write_text(text, encoding="utf-8")
@@ -173,6 +182,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu", *, downl
         tokenizer=build_tokenizer(config.text),
         config=config,
         weights_sha256=digest,
+        training=read_training_record(found),
     )
 
 

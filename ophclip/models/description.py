@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ophclip.composing import typed
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME
 from ophclip.model_options import ModelConfig, TowerKind
+from ophclip.models.training_record import RECORD_NAME
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -28,6 +29,7 @@ _OWN_NAMES = {
     WEIGHTS_NAME,
     CONFIG_NAME,
     CARD_NAME,
+    RECORD_NAME,
     TEXT_FOLDER,
     TOKENIZER_NAME,
     TOKENIZER_CONFIG_NAME,

@@ -56,6 +56,11 @@ class OpenClipModel:
         return float(scale.detach().exp())
 
     @property
+    def training(self) -> None:
+        """Nobody says what it was trained on."""
+        return None
+
+    @property
     def frame_side_px(self) -> None:
         """Pictures are wanted as they are: the transform resizes them."""
         return None

@@ -85,7 +85,8 @@ def _given(place: Path) -> tuple[str, Path]:
 
 def _figures(tree: Any) -> Any:
     """What should not depend on where the vectors come from."""
-    kept = {key: value for key, value in tree.items() if key not in ("throughput", "provenance", "calibration")}
+    apart = ("throughput", "provenance", "calibration", "given", "files", "leakage")
+    kept = {key: value for key, value in tree.items() if key not in apart}
     return json.loads(json.dumps(kept), parse_float=lambda text: round(float(text), 6))
 
 

@@ -301,7 +301,7 @@ def test_datasets_of_files_are_scored_by_their_protocols(name: str, write: objec
     written = json.loads((tmp_path / "out" / "result.json").read_text())
     shared = {"provenance", "throughput", "classes", "summary", "chance", "styles", "videos", "protocols", "groups"}
     assert shared <= set(written)
-    assert (written["task"], written["files"]) == (task, len(dataset.files))
+    assert (written["task"], written["scored_files"]) == (task, len(dataset.files))
     with (tmp_path / "out" / "predictions.csv").open(newline="") as stream:
         assert len(list(csv.reader(stream))) == len(dataset.files) + 1
     assert verify_result(tmp_path / "out") == ()
