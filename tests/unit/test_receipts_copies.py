@@ -60,7 +60,7 @@ def as_copied(video: Video, change: Callable[[Picture], Picture]) -> Video:
 
 @pytest.fixture(scope="module")
 def videos() -> list[Video]:
-    return [filmed(index) for index in range(6)]
+    return [filmed(index) for index in range(5)]
 
 
 def corpus_of(folder: Path, marks: Mapping[str, Fingerprint]) -> Path:
@@ -82,13 +82,13 @@ def looked(corpus: Path, marks: Mapping[str, Fingerprint], record: TrainingRecor
 def test_recoded_cropped_and_mirrored_copies_are_found_and_other_operations_are_not(
     videos: list[Video], tmp_path: Path
 ) -> None:
-    corpus = corpus_of(tmp_path, {f"t{place}": fingerprint(video) for place, video in enumerate(videos[:4])})
+    corpus = corpus_of(tmp_path, {f"t{place}": fingerprint(video) for place, video in enumerate(videos[:3])})
     evaluated = {
         "recoded": fingerprint(as_copied(videos[0], recoded)),
         "cropped": fingerprint(as_copied(videos[1], cropped)),
         "t2": fingerprint(as_copied(videos[2], mirrored)),  # a copy may have the name of its original
+        "t1": fingerprint(videos[3]),  # another operation with the name of one
         "other": fingerprint(videos[4]),
-        "t3": fingerprint(videos[5]),  # the name of another
     }
     found = looked(corpus, evaluated)
     assert found.finding is Finding.SEEN
@@ -96,7 +96,7 @@ def test_recoded_cropped_and_mirrored_copies_are_found_and_other_operations_are_
         ("recoded", "t0", Evidence.PICTURES),
         ("cropped", "t1", Evidence.PICTURES),
         ("t2", "t2", Evidence.PICTURES),
-        ("t3", "t3", Evidence.NAME),
+        ("t1", "t1", Evidence.NAME),
     ]
     details = {one.video_id: one.detail for one in found.seen}
     assert "cropped" in details["cropped"]
@@ -105,8 +105,6 @@ def test_recoded_cropped_and_mirrored_copies_are_found_and_other_operations_are_
     assert found.checked_by == (Evidence.CONTENT, Evidence.PICTURES, Evidence.NAME)
     assert (found.thresholds["max_distance"], found.thresholds["min_share"]) == (4.0, 0.6)
     assert read_leakage(found.to_json()) == found
-    clean = looked(corpus, {"other": evaluated["other"]})
-    assert (clean.finding, clean.seen, clean.trained_videos) == (Finding.UNSEEN, (), 4)
 
 
 def test_the_same_bytes_are_the_stronger_evidence(videos: list[Video], tmp_path: Path) -> None:
@@ -120,6 +118,7 @@ def test_a_corpus_that_lacks_a_training_video_does_not_count_as_checked(videos: 
     record = TrainingRecord(corpus="c", videos={"t0": "sha t0", "lost": "sha lost"})
     found = looked(corpus, {"other": fingerprint(videos[4])}, record)
     assert found.checked_by == (Evidence.CONTENT, Evidence.NAME)
+    assert found.finding is Finding.UNSEEN
     assert found.told == "none of 1 videos is among the 2 trained on, by content, name"
     short = looked(corpus, {"other": fingerprint(videos[4][:3])}, replace(record, videos={"t0": "sha t0"}))
     assert Evidence.PICTURES not in short.checked_by, "three pictures are not compared"
