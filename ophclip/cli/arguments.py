@@ -10,6 +10,12 @@ import typer
 Overrides: TypeAlias = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
 ]
+Model: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Trained bundle, folder of open_clip's, open_clip:NAME,FILE, or folder of vectors."
+    ),
+]
 Dataset: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="What lies under --root; `ophclip datasets` lists the names.")
 ]

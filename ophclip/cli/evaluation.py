@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Overrides, Result, Root, TrainedOn, Videos
+from ophclip.cli.arguments import Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
 
 if TYPE_CHECKING:
     from ophclip.evaluation.leakage import Leakage
@@ -17,7 +17,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def zeroshot(
-    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    bundle: Model,
     dataset: Dataset = None,
     root: Root = None,
     video: Annotated[Path | None, typer.Option(help="One video instead of a dataset.")] = None,
@@ -27,7 +27,7 @@ def zeroshot(
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
     overrides: Overrides = None,
 ) -> None:
-    """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
+    """Recognise phases, instruments or procedures without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
     from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
@@ -107,6 +107,32 @@ def retrieval(
 
 
 @app.command()
+def embed(
+    bundle: Model,
+    dataset: Dataset = None,
+    root: Root = None,
+    prompts: Annotated[str, typer.Option(help="The prompts, if others are wanted than are shipped.")] = "",
+    videos: Videos = None,
+    out: Annotated[Path, typer.Option(help="Folder of vectors to write, or to add to.")] = Path("embeddings"),
+    overrides: Overrides = None,
+) -> None:
+    """Write the vectors of a dataset's files and prompts into a folder, which zeroshot takes in place of a bundle."""
+    from ophclip.composing import compose
+    from ophclip.config import ZeroShotConfig
+    from ophclip.evaluation.embedding_writer import embed_dataset
+    from ophclip.progress import shown
+
+    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    if dataset is None or root is None:
+        raise ValueError("embed: give --dataset NAME and --root, the dataset's folder")
+    with shown("embed") as progress:
+        new = embed_dataset(
+            bundle, dataset, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
+        )
+    typer.echo(f"{out}: {new} new files")
+
+
+@app.command()
 def compare(first: Result, second: Result) -> None:
     """Compare two results on the same videos: second minus first, paired 95 % interval, p by exchanging videos."""
     from rich.console import Console
@@ -132,7 +158,9 @@ def compare(first: Result, second: Result) -> None:
 @app.command()
 def verify(
     result: Result,
-    bundle: Annotated[Path | None, typer.Option(help="The bundle: compute from the videos again, too.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="The bundle, or whatever was scored: compute from the videos again, too.")
+    ] = None,
     dataset: Dataset = None,
     root: Root = None,
     prompts: Annotated[str, typer.Option(help="The prompts, if others were taken than are shipped.")] = "",

@@ -61,7 +61,7 @@ def given_to(
 ) -> Given:
     """What a command was given that writes into `out`; a bundle that is loaded already has no place."""
     return Given(
-        bundle=relative(bundle, out) if isinstance(bundle, Path) else "",
+        bundle=relative(bundle, out) if isinstance(bundle, Path) else bundle if isinstance(bundle, str) else "",
         dataset=dataset,
         root=relative(root, out),
         videos=tuple(relative(folder, out) for folder in videos),

@@ -15,14 +15,16 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 
 from ingest.tensors import read_tensors
 from ophclip.data.files import text_folder
@@ -43,6 +45,7 @@ from ophclip.models.description import (
     refuse_other_content,
 )
 from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.models.embed import embed_frames, embed_texts, pool_spans
 from ophclip.models.open_clip_folder import (
     described_for_open_clip,
     named_as_ours,
@@ -66,6 +69,33 @@ class Loaded:
     weights_sha256: str
     training: TrainingRecord | None = None
     """What it was trained on, where the bundle says so."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return self.config.name
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor of cosines."""
+        return float(self.model.logit_scale.detach())
+
+    @property
+    def frame_side_px(self) -> int:
+        """Short side to which pictures may be decoded without loss."""
+        return self.config.visual.image_size_px
+
+    def embed_frames(self, frames: Iterable[NDArray[np.uint8]], batch: int = 64) -> NDArray[np.float32]:
+        """Pictures (uint8 RGB [H, W, 3]) -> unit vectors [N, D]."""
+        return embed_frames(self.model, self.preprocess, frames, batch)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> unit vectors [N, D]."""
+        return embed_texts(self.model, self.tokenizer, texts)
+
+    def pool_spans(self, vectors_td: NDArray[np.float32], spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Unit vectors of frames [T, D] and spans (first, stop) of them -> unit vectors [W, D]."""
+        return pool_spans(self.model, vectors_td, spans)
 
 
 def save_bundle(

@@ -22,6 +22,8 @@ CARD_NAME = "README.md"
 TEXT_FOLDER = "text"
 FORMAT_VERSION = 2
 OPEN_CLIP_CONFIG_NAME = "open_clip_config.json"
+OPEN_CLIP_PREFIX = "open_clip:"
+"""Before the name of a model that open_clip itself builds."""
 _MADE_HERE = '"made_by": "ophclip"'
 _OWN_NAMES = {
     WEIGHTS_NAME,

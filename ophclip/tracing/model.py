@@ -149,7 +149,7 @@ def _ensemble(loaded: Loaded, prompts: PromptSet) -> Floats:
     """Class vectors [C, D] as the evaluation makes them."""
     from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
 
-    return class_vectors(EmbeddingStore(loaded=loaded), prompts, Style.ENSEMBLE)
+    return class_vectors(EmbeddingStore(model=loaded), prompts, Style.ENSEMBLE)
 
 
 def _scores(loaded: Loaded, picture_d: Floats, sentences: Sequence[str]) -> list[dict[str, Any]]:
