@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from filming import film, steady
@@ -18,8 +19,9 @@ from ingest.manifest import Manifest, Outcome, State, VideoRow
 from ingest.records import Clip, Correction, Level, Refused, Rejection, Sample, Segment, Transcript, Word
 from ingest.shards import ShardReader, ShardWriter, sha256_of
 from ophclip.cli import main
-from ophclip.config import IndexConfig, MatchingConfig, ZeroShotConfig
+from ophclip.config import IndexConfig, MatchingConfig, ScoredUnit, ZeroShotConfig
 from ophclip.data.corpus import drawn_videos
+from ophclip.evaluation.embedding_writer import embed_dataset
 from ophclip.evaluation.leakage import Evidence, Finding
 from ophclip.evaluation.matching.run import match_corpus
 from ophclip.evaluation.runs import zeroshot_dataset
@@ -193,6 +195,44 @@ def test_labelled_videos_of_no_corpus_have_no_words_and_nothing_is_broken(place:
     assert _facts(found, "model")["saw_this_video"] is False
 
 
+def test_vectors_that_others_made_are_followed_to_their_files(place: Path, tmp_path: Path) -> None:
+    given = {"prompts": str(place / "prompts.yaml"), "videos": (place / "videos",)}
+    config = ZeroShotConfig(bootstrap_samples=5, chance_samples=2)
+    embed_dataset(place / "bundle", "phase-table", place / "phases.csv", tmp_path / "vectors", config=config, **given)
+    out = tmp_path / "result"
+    zeroshot_dataset(str(tmp_path / "vectors"), "phase-table", place / "phases.csv", out, config=config, **given)
+    found = trace(out, "a", 5.0)
+    assert not found.broken
+    assert _facts(found, "source")["file"] == str(place / "videos" / "a.mp4"), "the vectors say whose they are"
+    assert _facts(found, "sentences")["predicted_again"] == _facts(found, "row")["predicted"]
+    assert json.loads((out / "result.json").read_text())["leakage"]["finding"] == Finding.UNKNOWN.value
+    frames = tmp_path / "vectors" / "frames"
+    vectors_td = np.load(frames / "a.npz")["vectors"]
+    (frames / "a.npz").unlink()
+    np.save(frames / "a.npy", vectors_td)
+    zeroshot_dataset(tmp_path / "vectors", "phase-table", place / "phases.csv", out, config=config, **given)
+    found = trace(out, "a", 5.0)
+    assert not found.broken
+    assert _facts(found, "source")["file"] == str(frames / "a.npy"), "these do not"
+    np.save(frames / "a.npy", vectors_td[::-1])
+    assert [link.name for link in trace(out, "a", 5.0).broken] == ["source", "model"]
+
+
+def test_segments_scored_as_clips_are_followed_too(place: Path, tmp_path: Path) -> None:
+    zeroshot_dataset(
+        str(place / "bundle"),
+        "phase-table",
+        place / "phases.csv",
+        tmp_path / "clips",
+        config=ZeroShotConfig(bootstrap_samples=5, unit=ScoredUnit.SEGMENT),
+        prompts=str(place / "prompts.yaml"),
+        videos=(place / "videos",),
+    )
+    found = trace(tmp_path / "clips", "a", 5.0, corpus=place / "corpus")
+    assert not found.broken
+    assert [file["truth"] for file in _facts(found, "row")["files"]] == ["incision", "rhexis"]
+
+
 def test_a_rank_is_followed_to_its_sample(place: Path) -> None:
     found = trace(place / "retrieval", "b", 1.0)
     assert not found.broken
@@ -253,7 +293,7 @@ def _other_weights(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "links", "words"),
     [
-        (_lose_bundle, ["model"], "name the bundle with --bundle"),
+        (_lose_bundle, ["model"], "name the model with --bundle"),
         (lambda root: (root / "videos" / "a.mp4").unlink(), ["source"], "a.mp4 is gone"),
         (_other_bytes, ["source"], "holds other bytes now"),
         (_damage_shard, ["samples"], "its bytes differ from the checksum"),
