@@ -104,6 +104,7 @@ class PresenceVideo:
     path: Path
     seconds_n: NDArray[np.float64]
     present_nc: NDArray[np.float64]
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

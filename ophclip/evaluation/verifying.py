@@ -13,6 +13,7 @@ import numpy as np
 from ophclip.config import PresenceThreshold, ZeroShotConfig
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.phases import phase_result
+from ophclip.evaluation.probes.reading import probe_file, written_and_found
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.results import PhaseResult, nulled
 from ophclip.evaluation.runs import prompts_for, read_dataset
@@ -47,11 +48,14 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     """Compute every figure again from `predictions.csv` and `clips.csv`, or from the cells of a result of presence.
 
     What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
-    chance) is taken as it is.
+    chance) is taken as it is. A probe is computed again from the predictions of every training set.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
+    if probe := probe_file(place):
+        tree, found = written_and_found(probe)
+        return tuple(_mismatches(probe, found, tree, SAME))
     written = read_result(place)
     if written.task == PRESENCE:
         return tuple(_mismatches(written.path, _presence_tree(written), written.tree, SAME))
