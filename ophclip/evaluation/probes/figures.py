@@ -33,6 +33,7 @@ MEANINGS = {
     "low, high": "95 % percentile interval by resampling test videos with the mean over draws of each; it holds what "
     "another sample of test videos would change, and not what another draw of training videos would",
     "gain": "bundle minus the other on the same training sets and test videos; its interval is paired by test video",
+    "random": "one set of random weights, drawn by the seed; intervals do not hold what another set would change",
     "draws": "training sets that were drawn; where all videos are taken, heads without chance in training have one",
 }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ophclip.evaluation.metrics import Floats, Ints, average_precision, nanmean
+from ophclip.evaluation.metrics import Floats, Ints, average_precision, confusion, nanmean, video_macro
 from ophclip.evaluation.probes.samples import Features, ids_of
 
 STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
@@ -50,7 +50,7 @@ class LinearProbe:
 
 def fit_linear(samples_nd: Features, truth_nc: Floats, groups_n: Ints, *, exclusive: bool) -> LinearProbe:
     """Fit on labelled seconds of the videos `groups_n`; the strength of the regularisation is chosen among `STRENGTHS`
-    by up to three folds of these videos: accuracy of all that was kept aside, or mean average precision of presence."""
+    by up to three folds of these videos: macro F1 of all that was kept aside, or mean average precision of presence."""
     if len(np.unique(groups_n)) < 2:
         return _fitted(samples_nd, truth_nc, [UNCHOSEN], exclusive=exclusive, chosen=False)[0]
     folds = _folds(groups_n)
@@ -82,7 +82,7 @@ def _folds(groups_n: Ints) -> Ints:
 
 def _mark(truth_nc: Floats, scores_nc: Floats, exclusive: bool) -> float:
     if exclusive:
-        return float((ids_of(truth_nc) == scores_nc.argmax(axis=1)).mean())
+        return video_macro(confusion(ids_of(truth_nc), scores_nc.argmax(axis=1), truth_nc.shape[1])).f1
     found_c = [average_precision(truth_nc[:, column], scores_nc[:, column]) for column in range(truth_nc.shape[1])]
     return float(nanmean(np.array(found_c), axis=0))
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ophclip.evaluation.intervals import Estimate
-from ophclip.evaluation.plots import CHANCE, GRID, INK, QUIET
+from ophclip.evaluation.plots import GRID, INK, QUIET
 from ophclip.evaluation.probes.figures import MAP, Header, Line, estimated, gain_pairs, main_figure
 
 Style = tuple[str, Any, str]
@@ -24,6 +24,7 @@ _STYLES: tuple[Style, ...] = (
 )
 """Colour, line and marker of each model: any one of them tells it apart, so that grey is enough."""
 _APART = 1.04
+_CHANCE = (0, (1, 2))
 _TITLES = {"linear": "linear probe", "knn": "k-NN", "tcn": "causal TCN", "finetune": "fine-tuning"}
 _NAMES = {MAP: "mAP", "f1": "macro F1"}
 
@@ -41,16 +42,25 @@ def gain_picture(header: Header, lines: Sequence[Line], chance: Mapping[str, flo
     for column, head in enumerate(heads):
         shown = [line for line in lines if line.head == head and line.budget.videos]
         _figures(panels[0, column], shown, name, header, styles)
-        panels[0, column].axhline(chance[name], color=CHANCE, linewidth=1.0, linestyle=(0, (1, 2)))
+        panels[0, column].axhline(chance[name], color=QUIET, linewidth=0.9, linestyle=_CHANCE)
         panels[0, column].set_title(_TITLES[head], loc="left", fontsize=10, fontweight="bold", color=INK)
         if rows == 2:
             _gains(panels[1, column], shown, name, header, styles)
         panels[-1, column].set_xlabel("training videos", fontsize=9, color=QUIET)
+    # Room up to the next fifth: small figures are read as well as large ones, and the axis begins at zero.
+    panels[0, 0].set_ylim(0, min(0.2 * np.ceil(panels[0, 0].get_ylim()[1] / 0.2), 1.0))
     panels[0, 0].set_ylabel(_NAMES[name], fontsize=9, color=QUIET)
     if rows == 2:
         panels[1, 0].set_ylabel(f"gain of the bundle in {_NAMES[name]}", fontsize=9, color=QUIET)
+    figure.suptitle(_said(header), x=0.008, ha="left", fontsize=9, color=QUIET)
     _legend(figure, styles, chance[name])
     return figure
+
+
+def _said(header: Header) -> str:
+    tested, draws = len(header.provenance["split"]["test"]), header.options["draws"]
+    named = f"{header.provenance['dataset']['name']}, {header.provenance['protocol']}"
+    return f"{named}: mean of {draws} draws of training videos, 95 % intervals over {tested} test videos"
 
 
 def _figures(axes: Axes, lines: Sequence[Line], name: str, header: Header, styles: Mapping[str, Style]) -> None:
@@ -58,7 +68,6 @@ def _figures(axes: Axes, lines: Sequence[Line], name: str, header: Header, style
         own = [line for line in lines if line.model == model]
         points = {line.budget.videos: estimated(line.values[name], header) for line in own}
         _curve(axes, points, styles[model], place)
-    axes.set_ylim(0, 1)
     _dress(axes, lines)
 
 
@@ -102,7 +111,7 @@ def _legend(figure: Figure, styles: Mapping[str, Style], chance: float) -> None:
         Line2D([], [], color=colour, linestyle=dashes, marker=marker, markersize=4.5, linewidth=1.5, label=model)
         for model, (colour, dashes, marker) in styles.items()
     ]
-    handles.append(Line2D([], [], color=CHANCE, linestyle=(0, (1, 2)), linewidth=1.0, label=f"chance {chance:.2f}"))
+    handles.append(Line2D([], [], color=QUIET, linestyle=_CHANCE, linewidth=0.9, label=f"chance {chance:.2f}"))
     figure.legend(
         handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=8.5, labelcolor=INK,
         handlelength=3.2,
