@@ -125,7 +125,23 @@ class _Work:
             )
 
     def _cell(self, model: Contender, cell: Cell, train: Sequence[ProbeVideo], test: Sequence[ProbeVideo]) -> Finished:
-        inputs = digest(
+        inputs = self._inputs(model, cell)
+        picks = drawn_picks(train, cell.budget, draw=cell.draw, seed=self.config.seed, exclusive=self.exclusive)
+        seed = int(np.random.SeedSequence([self.config.seed, cell.draw]).generate_state(1)[0])
+        task = Task(train=train, picks=picks, test=test, exclusive=self.exclusive, seed=seed)
+        unfinished = self.out / "cells" / f"{cell.place}-{inputs[:12]}.pt"
+        done = read_cell(self.out, cell, inputs)
+        if done is None:
+            done = self._made(model, cell, task, inputs, unfinished)
+            write_cell(self.out, done)
+            self.made += 1
+        for kept in unfinished.parent.glob(f"{cell.budget.name}-{cell.draw}-*.pt"):
+            kept.unlink()
+        return done
+
+    def _inputs(self, model: Contender, cell: Cell) -> str:
+        """Hash of everything that a cell depends on."""
+        return digest(
             {
                 "split": self.parted.sha256,
                 "weights": model.loaded.weights_sha256,
@@ -136,32 +152,24 @@ class _Work:
                 "version": code_version(),
             }
         )
-        if found := read_cell(self.out, cell, inputs):
-            return found
-        picks = drawn_picks(train, cell.budget, draw=cell.draw, seed=self.config.seed, exclusive=self.exclusive)
-        seed = int(np.random.SeedSequence([self.config.seed, cell.draw]).generate_state(1)[0])
-        task = Task(train=train, picks=picks, test=test, exclusive=self.exclusive, seed=seed)
-        checkpoint = self.out / "cells" / f"{cell.place}-{inputs[:12]}.pt"
-        if cell.head == ProbeHead.FINETUNE:
-            answer = tuned_answer(
-                task, self.config, loaded=model.loaded, frames=self.out / "frames", checkpoint=checkpoint
-            )
+
+    def _made(self, model: Contender, cell: Cell, task: Task, inputs: str, unfinished: Path) -> Finished:
+        head, classes = ProbeHead(cell.head), self.parted.train.classes
+        if head is ProbeHead.FINETUNE:
+            frames = self.out / "frames"
+            answer = tuned_answer(task, self.config, loaded=model.loaded, frames=frames, checkpoint=unfinished)
         else:
-            answer = answer_of(ProbeHead(cell.head), task, self.config)
-        learned_nc = np.concatenate([train[place].truth_nc[rows] for place, rows in picks.items()])
+            answer = answer_of(head, task, self.config)
+        learned_nc = np.concatenate([task.train[place].truth_nc[rows] for place, rows in task.picks.items()])
         shown_c = (learned_nc == 1).any(axis=0)
-        done = Finished(
+        return Finished(
             cell=cell,
             inputs_sha256=inputs,
-            seconds={train[place].video_id: len(rows) for place, rows in picks.items()},
-            missing=tuple(label for label, shown in zip(self.parted.train.classes, shown_c, strict=True) if not shown),
+            seconds={task.train[place].video_id: len(rows) for place, rows in task.picks.items()},
+            missing=tuple(label for label, shown in zip(classes, shown_c, strict=True) if not shown),
             settled=answer.settled,
             predicted=_predicted(answer.scores, self.exclusive),
         )
-        write_cell(self.out, done)
-        checkpoint.unlink(missing_ok=True)
-        self.made += 1
-        return done
 
 
 def planned(model: str, config: ProbeConfig, training_videos: int) -> list[Cell]:
