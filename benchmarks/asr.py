@@ -2,9 +2,9 @@
 
 Wall time on one thread each. Product: voice activity, windows of all files in batches, word times. Peers:
 faster-whisper's BatchedInferencePipeline with its own voice activity, file after file, and openai-whisper on one file;
-beams, word times and language alike. Asserted inside: no more errors in words than the peer by 0.5 points, over all
-lectures, three to a file and each alone, since where windows are cut moves a few words either way (2 points against
-openai-whisper, whose file is short); and that the correction of terms loses none.
+beams, word times and language alike. Asserted inside: no more errors in words than a peer by 0.5 points, against the
+first over all lectures, three to a file and each alone, since where windows are cut moves a few words either way,
+against the second over the held-out ones alone; and that the correction of terms loses none.
 """
 
 from __future__ import annotations
@@ -119,8 +119,9 @@ def outside_model(recogniser: Transcriber, files: Files) -> float:
     return 1 - inside / wall
 
 
-def measure(files: Files, short: Files, graded_on: Files, folder: Path) -> None:
-    """Print one line for each comparison: speed on `files` and `short`, words on `graded_on` besides."""
+def measure(files: Files, alone: Files, graded_on: Files, folder: Path) -> None:
+    """Print one line for each comparison: speed on `files` and the first of `alone`, words on `graded_on` besides."""
+    short = alone[:1]
     weights = resolve_weights(TINY)
     recogniser = build_transcriber(ASR)
     loaded = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
@@ -135,10 +136,10 @@ def measure(files: Files, short: Files, graded_on: Files, folder: Path) -> None:
     theirs = graded(graded_on, batched_peer(pipeline, graded_on))
     assert heard.word_error_rate <= theirs.word_error_rate + 0.005, (heard, theirs)
     assert after.found >= before.found, (before, after)
-    assert after.word_error_rate <= before.word_error_rate < 0.2, (before, after)
-    ours = graded(short, [text_of(one) for one in heard_sentences(recogniser, short)])
-    reference = graded(short, sequential_peer(sequential, short))
-    assert ours.word_error_rate <= reference.word_error_rate + 0.02, (ours, reference)
+    assert after.word_error_rate <= before.word_error_rate, (before, after)
+    ours = graded(alone, [text_of(one) for one in heard_sentences(recogniser, alone)])
+    reference = graded(alone, sequential_peer(sequential, alone))
+    assert ours.word_error_rate <= reference.word_error_rate + 0.005, (ours, reference)
 
     run, run_short = partial(product, recogniser, files), partial(product, recogniser, short)
     wall = time.perf_counter
@@ -155,6 +156,8 @@ def measure(files: Files, short: Files, graded_on: Files, folder: Path) -> None:
         "held out, corrected": after,
         "all lectures, as heard": heard,
         "all lectures, faster-whisper batched": theirs,
+        "held out, each alone, as heard": ours,
+        "held out, each alone, openai-whisper": reference,
     }
     for label, one in grades.items():
         tell(f"asr, word error rate, {label}", [one.word_error_rate])
@@ -169,8 +172,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         spoken = speak_lectures(every, Path(name))
         graded_on = [*files_of(every, spoken, LECTURES_PER_FILE), *files_of(every, spoken, 1)]
-        files, short = files_of(held_out, spoken, LECTURES_PER_FILE), files_of(held_out[:1], spoken, 1)
-        measure(files, short, graded_on, Path(name))
+        files, alone = files_of(held_out, spoken, LECTURES_PER_FILE), files_of(held_out, spoken, 1)
+        measure(files, alone, graded_on, Path(name))
 
 
 if __name__ == "__main__":

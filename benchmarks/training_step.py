@@ -230,7 +230,7 @@ def compare_open_clip(work: Work) -> None:
         texts=texts,
     )
     ready = replace(singles, frames_btchw=ours.augment(singles.frames_btchw, generator(0, 0, "ready")))
-    ours.encoder = replace(ours.encoder, augment=lambda frames, _chance: frames)
+    ours.encoder = replace(ours.encoder, augment=lambda frames, *_chances: frames)
     theirs = OpenClip(ours, work.device, work.clock)
     pair = (ready.frames_btchw[:, 0].clone(), ready.tokens.ids_bl)
     losses = fitted(work, ours, Repeated([ready]), WARM_STEPS, 2).losses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from ingest.media import scan
 from ingest.pictures import duplicates
 from ingest.pictures.agreement import Match
 from ingest.pictures.duplicates import near_duplicates
-from ingest.pictures.fingerprint import MAGIC, Fingerprint, Marks, build_embedder, marking
+from ingest.pictures.fingerprint import MAGIC, Embedder, Fingerprint, Marks, build_embedder, marking
 from ingest.pool import Crash, Note, Tell, run_pool
 from ingest.sources import SourceError, SourceFile, local_copy
 
@@ -43,19 +43,31 @@ class MarkStage:
 
     def __call__(self, file: SourceFile, tell: Tell) -> Marked:
         """A video that cannot be read has no fingerprint, and the reason is told."""
-        marks = Marks(self._embedder)
-
-        def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
-            tell(second)
-            marks.add(second, pixels_hwc)
-
         try:
             with local_copy(file, self._folder) as path:
-                fps, reader = _TIMES_DENSER * self._config.shards.fps, self._config.reader
-                scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader, on_glance=marks.glance)
+                found = dense_fingerprint(path, self._config, self._embedder, tell)
         except (SourceError, ValueError) as error:
             return Marked(fingerprint=b"", reason=str(error))
-        return Marked(fingerprint=marks.finish().to_bytes())
+        return Marked(fingerprint=found.to_bytes())
+
+
+def dense_fingerprint(
+    path: Path, config: IngestConfig, embedder: Embedder | None = None, tell: Callable[[float], None] | None = None
+) -> Fingerprint:
+    """The fingerprint of a video that may be a copy: more densely than a corpus is sampled, since it begins anywhere.
+
+    `tell` hears how far it has come, in seconds. Raises ValueError in one line if the video cannot be read.
+    """
+    marks = Marks(embedder)
+
+    def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
+        if tell is not None:
+            tell(second)
+        marks.add(second, pixels_hwc)
+
+    fps, reader = _TIMES_DENSER * config.shards.fps, config.reader
+    scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader, on_glance=marks.glance)
+    return marks.finish()
 
 
 def mark_evaluation_videos(
@@ -83,7 +95,7 @@ def _stamp(file: SourceFile, config: IngestConfig) -> str:
     return f"{file.stamp} {marking(config.duplicates)} {config.shards.fps:g}"
 
 
-class _Stored(Mapping[str, Fingerprint]):
+class StoredFingerprints(Mapping[str, Fingerprint]):
     """Fingerprints that are read when they are asked for: those of ten thousand videos are gigabytes."""
 
     def __init__(self, manifest: Manifest, video_ids: Sequence[str]) -> None:
@@ -147,10 +159,10 @@ def _in_question(row: VideoRow) -> bool:
 def _reasons(
     manifest: Manifest, video_ids: Sequence[str], evaluation: Mapping[str, bytes], config: IngestConfig
 ) -> dict[str, str]:
-    mine = _Stored(manifest, video_ids)
+    mine = StoredFingerprints(manifest, video_ids)
     references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
     leaked = {one.video_id: one for one in duplicates.against(mine, references, config.duplicates)}
-    rest = _Stored(manifest, [video_id for video_id in video_ids if video_id not in leaked])
+    rest = StoredFingerprints(manifest, [video_id for video_id in video_ids if video_id not in leaked])
     found = near_duplicates(rest, config.duplicates) if config.duplicates.enabled else ()
     repeated = {one.video_id: one for one in found}
     told = {video_id: f"{_EVALUATION} {_shown(one)}" for video_id, one in leaked.items()}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ophclip.config import DemoConfig, IndexConfig, TrainConfig, ZeroShotConfig
+from ophclip.config import DemoConfig, IndexConfig, MatchingConfig, TrainConfig, ZeroShotConfig
 from ophclip.model_options import ModelConfig
 from ophclip.probe_options import ProbeConfig
 
@@ -36,6 +36,7 @@ def register() -> None:
         "ingest_schema": IngestConfig,
         "zeroshot_schema": ZeroShotConfig,
         "probe_schema": ProbeConfig,
+        "matching_schema": MatchingConfig,
         "index_schema": IndexConfig,
         "demo_schema": DemoConfig,
         "model_schema": ModelConfig,

@@ -30,6 +30,15 @@ class MetricsLogger(Option):
     MLFLOW = "mlflow"
 
 
+class ScoredUnit(Option):
+    """What of labelled phases is scored."""
+
+    SECOND = "second"
+    """Every second by itself, or by a window of frames around it."""
+    SEGMENT = "segment"
+    """Every labelled segment as a clip of its own, one vector pooled over its frames."""
+
+
 class PresenceThreshold(Option):
     """Where a presence score becomes a yes."""
 
@@ -217,6 +226,8 @@ class ZeroShotConfig:
     """Frames per second of video that are scored, by timestamp. Default: `video_macro_v1`."""
     window_seconds: float = 0.0
     """Each second is scored by the frames within this window, pooled; 0 scores single frames."""
+    unit: ScoredUnit = ScoredUnit.SECOND
+    """What of phases is scored: each `second`, or each labelled `segment` as a clip, pooled over its frames."""
     smoothing_seconds: float = 0.0
     """Phases are also predicted from scores averaged over this much of the past, reported apart; 0 leaves it out."""
     threshold: PresenceThreshold = PresenceThreshold.MEAN_PROMPT
@@ -237,6 +248,25 @@ class ZeroShotConfig:
         for name in ("window_seconds", "smoothing_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"zeroshot.{name}: must not be negative; 0 leaves it out")
+
+
+@dataclass(kw_only=True, slots=True)
+class MatchingConfig:
+    """Retrieval between the texts and the pictures of a corpus."""
+
+    clip_frames: int = 4
+    """Pictures of each clip, spread evenly over those in its sample. Default: as training draws."""
+    video_frames: int = 16
+    """Pictures of each whole video. Default: as training draws."""
+    bootstrap_samples: int = 1000
+    """Resamples of videos for 95 % intervals."""
+    seed: int = 0
+    """Of the resamples."""
+
+    def __post_init__(self) -> None:
+        for name in ("clip_frames", "video_frames", "bootstrap_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"retrieval.{name}: must be at least 1")
 
 
 @dataclass(kw_only=True, slots=True)

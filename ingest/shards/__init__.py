@@ -20,7 +20,7 @@ from ingest.shards.format import (
     unpack_jpegs,
     write_staged,
 )
-from ingest.shards.index import INDEX_NAME, INDEX_VERSION, Entry
+from ingest.shards.index import INDEX_NAME, INDEX_VERSION, Entry, Place
 from ingest.shards.reader import ShardReader
 from ingest.shards.store import LocalShards, ShardStore
 from ingest.shards.writer import ShardWriter
@@ -31,6 +31,7 @@ __all__ = [
     "CachedShards",
     "Entry",
     "LocalShards",
+    "Place",
     "ShardReader",
     "ShardStore",
     "ShardWriter",

@@ -52,6 +52,10 @@ class ShardReader:
         """Where the shard of a sample lies. Raises KeyError for an unknown key."""
         return self._named(self._index.places[key].shard)
 
+    def place_of(self, key: str) -> Place:
+        """The shard of a sample and where in it its members lie. Raises KeyError for an unknown key."""
+        return self._index.places[key]
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the names and checksums of all shards: equal corpora have equal fingerprints."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe
+from ophclip.cli import datasets, evaluation, ingest, probe, trace
 from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(ingest.app, name="ingest")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluation.app)
 app.add_typer(probe.app)
+app.add_typer(trace.app)
 
 
 def main() -> None:
@@ -183,7 +184,8 @@ def search(
         if as_json:
             fields = {"video_id": hit.video_id, "path": str(hit.path), "score": hit.score, "narration": hit.narration}
             spans = {"start_seconds": hit.start_seconds, "end_seconds": hit.end_seconds, "license": hit.license}
-            typer.echo(json.dumps(fields | spans))
+            asked = {"query": query, "peak_seconds": hit.peak_seconds}
+            typer.echo(json.dumps(fields | spans | asked))
         else:
             span = f"{hit.start_seconds:8.1f} s {hit.end_seconds:8.1f} s"
             typer.echo(f"{hit.score:6.3f}  {span}  {hit.path}" + (f"  “{hit.narration}”" if hit.narration else ""))

@@ -10,6 +10,12 @@ import typer
 Overrides: TypeAlias = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of the configuration.")
 ]
+Model: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Trained bundle, folder of open_clip's, open_clip:NAME,FILE, or folder of vectors."
+    ),
+]
 Dataset: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="What lies under --root; `ophclip datasets` lists the names.")
 ]
@@ -17,4 +23,8 @@ Root: TypeAlias = Annotated[Path | None, typer.Option(help="Folder of the datase
 Videos: TypeAlias = Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")]
 Result: TypeAlias = Annotated[
     Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")
+]
+TrainedOn: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="CORPUS", help="Corpus of the training: look for copies of its videos by pictures, too."),
 ]

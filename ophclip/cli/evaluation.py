@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Overrides, Result, Root, Videos
+from ophclip.cli.arguments import Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.leakage import Leakage
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def zeroshot(
-    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    bundle: Model,
     dataset: Dataset = None,
     root: Root = None,
     video: Annotated[Path | None, typer.Option(help="One video instead of a dataset.")] = None,
     prompts: Annotated[str, typer.Option(help="YAML or text file of sentences, or the name of a shipped set.")] = "",
     videos: Videos = None,
+    trained_on: TrainedOn = None,
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
     overrides: Overrides = None,
 ) -> None:
-    """Recognise phases or instruments without training on them: a dataset with truth, or one video."""
+    """Recognise phases, instruments or procedures without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
     from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
@@ -42,9 +46,90 @@ def zeroshot(
     assert root is not None
     with shown("zero-shot") as progress:
         result = zeroshot_dataset(
+            bundle,
+            dataset,
+            root,
+            out,
+            config=config,
+            prompts=prompts,
+            videos=tuple(videos or ()),
+            trained_on=trained_on,
+            progress=progress,
+        )
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
+
+
+def show_headline(headline: str, leakage: Leakage, file: Path) -> None:
+    """Print the headline, red where training saw the videos, and what is known of that."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from ophclip.evaluation.leakage import Finding
+
+    console = Console(soft_wrap=True, highlight=False)
+    styles = {Finding.SEEN: "bold red", Finding.NAMESAKES: "yellow"}
+    console.print(escape(f"{headline}; {file}"), style=styles.get(leakage.finding, ""))
+    if leakage.finding is not Finding.SEEN:
+        console.print(escape(leakage.told), style=styles.get(leakage.finding, "dim"))
+
+
+def _repeat_alarm(place: Path) -> None:
+    """Say again in red what a result says of videos that training saw."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from ophclip.evaluation.reading import read_tree
+    from ophclip.evaluation.receipts import read_receipt
+
+    leakage = read_receipt(read_tree(place)[1]).leakage
+    if leakage.alarm:
+        Console(soft_wrap=True, highlight=False).print(escape(f"{place}: {leakage.told}"), style="bold red")
+
+
+@app.command()
+def retrieval(
+    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
+    corpus: Annotated[str, typer.Argument(help="Corpus, of held-out videos, or the address of a copy.")],
+    trained_on: TrainedOn = None,
+    out: Annotated[Path, typer.Option(help="Folder of figures and ranks.")] = Path("retrieval"),
+    overrides: Overrides = None,
+) -> None:
+    """Let narrations and clips, titles and videos of a corpus find each other: recall at 1, 5, 10 and median rank."""
+    from ophclip.composing import compose
+    from ophclip.config import MatchingConfig
+    from ophclip.evaluation.matching.run import match_corpus
+    from ophclip.progress import shown
+
+    config = compose("retrieval", overrides or [], MatchingConfig)
+    with shown("retrieval") as progress:
+        result = match_corpus(bundle, corpus, out, config=config, trained_on=trained_on, progress=progress)
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
+
+
+@app.command()
+def embed(
+    bundle: Model,
+    dataset: Dataset = None,
+    root: Root = None,
+    prompts: Annotated[str, typer.Option(help="The prompts, if others are wanted than are shipped.")] = "",
+    videos: Videos = None,
+    out: Annotated[Path, typer.Option(help="Folder of vectors to write, or to add to.")] = Path("embeddings"),
+    overrides: Overrides = None,
+) -> None:
+    """Write the vectors of a dataset's files and prompts into a folder, which zeroshot takes in place of a bundle."""
+    from ophclip.composing import compose
+    from ophclip.config import ZeroShotConfig
+    from ophclip.evaluation.embedding_writer import embed_dataset
+    from ophclip.progress import shown
+
+    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    if dataset is None or root is None:
+        raise ValueError("embed: give --dataset NAME and --root, the dataset's folder")
+    with shown("embed") as progress:
+        new = embed_dataset(
             bundle, dataset, root, out, config=config, prompts=prompts, videos=tuple(videos or ()), progress=progress
         )
-    typer.echo(f"{result.headline}; {out / 'result.json'}")
+    typer.echo(f"{out}: {new} new files")
 
 
 @app.command()
@@ -66,18 +151,23 @@ def compare(first: Result, second: Result) -> None:
         table.add_row(row.protocol, row.figure, *figures, escape(f"[{one.low:+.3f}, {one.high:+.3f}]"), f"{one.p:.3f}")
     typer.echo(f"first: {first}, second: {second}; change is second minus first")
     Console().print(table)
+    for place in (first, second):
+        _repeat_alarm(place)
 
 
 @app.command()
 def verify(
     result: Result,
-    bundle: Annotated[Path | None, typer.Option(help="The bundle: compute from the videos again, too.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="The bundle, or whatever was scored: compute from the videos again, too.")
+    ] = None,
     dataset: Dataset = None,
     root: Root = None,
     prompts: Annotated[str, typer.Option(help="The prompts, if others were taken than are shipped.")] = "",
     videos: Videos = None,
 ) -> None:
     """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
+    from ophclip.evaluation.probes.reading import probe_file
     from ophclip.evaluation.verifying import verify_from_videos, verify_result
 
     if len({bundle is None, dataset is None, root is None}) > 1:
@@ -91,3 +181,4 @@ def verify(
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
     typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
+    _repeat_alarm(probe_file(result) or result)

@@ -43,6 +43,18 @@ def every_video(reader: ShardReader) -> tuple[str, ...]:
     return tuple(sorted(entry.video_id for entry in reader.entries(Level.VIDEO)))
 
 
+def drawn_videos(reader: ShardReader, silent_share: float, *, texts: bool) -> dict[str, str]:
+    """Id -> SHA-256 of the file of every video of which training may draw a sample, sorted.
+
+    `texts` is whether pictures are trained on with their texts, as for `CorpusDataModule`.
+    """
+    videos = titled_videos(reader, silent_share)
+    drawn = {*videos.narrated, *videos.silent} if texts else {*every_video(reader)}
+    keys = {entry.video_id: entry.key for entry in reader.entries(Level.CLIP) if entry.has_text}
+    keys |= {entry.video_id: entry.key for entry in reader.entries(Level.VIDEO) if entry.video_id in drawn}
+    return {video_id: str(reader.facts(key).get("source_sha256", "")) for video_id, key in sorted(keys.items())}
+
+
 def look_at_first_samples(reader: ShardReader, side_px: int) -> None:
     """Read one sample of every level, and of the silent videos, and the whole shard that it lies in.
 

@@ -6,6 +6,7 @@ Shapes: T frames of H x W pixels, S the side of a square picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,20 @@ pixels for a tower of 224, which is what shards hold, so that nothing is resampl
 def stored_side_px(image_size_px: int) -> int:
     """Side of the square pictures in a batch for a tower that sees `image_size_px`."""
     return round(image_size_px * STORED_MARGIN)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A picture file as uint8 RGB [H, W, 3].
+
+    Raises:
+        ValueError: there is none, or it cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a picture and there is no such file")
+    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError(f"{path}: not a picture that can be read; expected JPEG or PNG")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def square(pixels_hwc: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

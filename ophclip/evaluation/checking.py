@@ -19,6 +19,7 @@ from ophclip.evaluation.records import (
     PhaseVideo,
     PresenceDataset,
     Task,
+    labelled_files,
 )
 from ophclip.evaluation.tables import video_files
 
@@ -65,16 +66,10 @@ def check(name: str, root: Path, videos: Sequence[Path] = ()) -> Report:
     return Report(there=tuple(_there(dataset)), missing=tuple(_missing(dataset)), odd=(*odd, *_past_the_end(dataset)))
 
 
-def _paths(dataset: Dataset) -> dict[str, Path]:
-    if isinstance(dataset, FileDataset):
-        return {file.file_id: file.path for file in dataset.files}
-    return {video.video_id: video.path for video in dataset.videos}
-
-
 def _there(dataset: Dataset) -> Iterator[str]:
     items = dataset.files if isinstance(dataset, FileDataset) else dataset.videos
     word = "files" if isinstance(dataset, FileDataset) else "videos"
-    found = sum(path.is_file() for path in _paths(dataset).values())
+    found = sum(path.is_file() for path in labelled_files(dataset).values())
     yield f"{len(items)} labelled {word}, {found} of them found"
     splits = Counter(getattr(item, "split", "") for item in items)
     if set(splits) != {""}:
@@ -99,9 +94,9 @@ def label_counts(dataset: Dataset) -> dict[str, int]:
 
 
 def _missing(dataset: Dataset) -> Iterator[str]:
-    lost = [str(path) for path in _paths(dataset).values() if not path.is_file()]
+    lost = [str(path) for path in labelled_files(dataset).values() if not path.is_file()]
     if lost:
-        yield f"{len(lost)} of {len(_paths(dataset))} files that are labelled: {_some(lost)}"
+        yield f"{len(lost)} of {len(labelled_files(dataset))} files that are labelled: {_some(lost)}"
     bare = [video.video_id for video in _videos(dataset) if not video.segments]
     if bare:
         yield f"labels of {len(bare)} videos: {_some(bare)}"
@@ -127,7 +122,7 @@ def _unseen(dataset: Dataset) -> Iterator[str]:
 
 
 def _strangers(dataset: Dataset, root: Path, videos: Sequence[Path]) -> Iterator[str]:
-    labelled = {path.resolve() for path in _paths(dataset).values()}
+    labelled = {path.resolve() for path in labelled_files(dataset).values()}
     folders = [root if root.is_dir() else root.parent, *videos]
     others = sorted({str(path) for path in video_files(folders).values() if path.resolve() not in labelled})
     if others:

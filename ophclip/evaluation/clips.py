@@ -15,8 +15,8 @@ import numpy as np
 
 from ingest.atomic import write_text
 from ophclip.evaluation.intervals import Statistic, ratio_of_sums
-from ophclip.evaluation.metrics import Floats
-from ophclip.evaluation.records import PhaseVideo
+from ophclip.evaluation.metrics import Floats, Ints
+from ophclip.evaluation.records import LabelSegment, PhaseVideo
 from ophclip.evaluation.tables import number, read_table
 
 _COLUMNS = ("video", "start_seconds", "end_seconds", "truth", "rank")
@@ -33,6 +33,12 @@ class Clip:
     rank: int
 
 
+def span_of(part: LabelSegment, seconds_t: Floats) -> tuple[int, int]:
+    """The seconds (first, stop) in a segment; of one between two seconds the second before."""
+    first, stop = (int(place) for place in np.searchsorted(seconds_t, (part.start_seconds, part.end_seconds)))
+    return (first, stop) if first < stop else (max(first - 1, 0), max(first, 1))
+
+
 def rank_clips(video: PhaseVideo, classes: Sequence[str], seconds_t: Floats, scores_tc: Floats) -> list[Clip]:
     """The video's segments, each scored by the mean of its seconds; one between two seconds by the second before.
 
@@ -40,10 +46,8 @@ def rank_clips(video: PhaseVideo, classes: Sequence[str], seconds_t: Floats, sco
     """
     clips = []
     for part in (one for one in video.segments if one.start_seconds <= seconds_t[-1]):
-        inside_t = (seconds_t >= part.start_seconds) & (seconds_t < part.end_seconds)
-        if not inside_t.any():
-            inside_t = np.arange(len(seconds_t)) == max(int((seconds_t <= part.start_seconds).sum()) - 1, 0)
-        scores_c = scores_tc[inside_t].mean(axis=0)
+        first, stop = span_of(part, seconds_t)
+        scores_c = scores_tc[first:stop].mean(axis=0)
         rank = int((scores_c >= scores_c[list(classes).index(part.label)]).sum())
         span = {"start_seconds": part.start_seconds, "end_seconds": part.end_seconds}
         clips.append(Clip(video_id=video.video_id, label=part.label, rank=rank, **span))
@@ -53,10 +57,14 @@ def rank_clips(video: PhaseVideo, classes: Sequence[str], seconds_t: Floats, sco
 def clip_topk(clips: Sequence[Clip], video_ids: Sequence[str]) -> dict[str, Statistic]:
     """Shares of all clips whose class ranks first, and among the first five; videos are what is drawn."""
     numbers = {name: place for place, name in enumerate(video_ids)}
-    owner = np.array([numbers[clip.video_id] for clip in clips], dtype=np.int64)
-    ranks = np.array([clip.rank for clip in clips])
-    totals_v = np.bincount(owner, minlength=len(numbers))
-    return {f"top{k}": ratio_of_sums(np.bincount(owner[ranks <= k], minlength=len(numbers)), totals_v) for k in (1, 5)}
+    owner_n = np.array([numbers[clip.video_id] for clip in clips], dtype=np.int64)
+    return topk(np.array([clip.rank for clip in clips], dtype=np.int64), owner_n, len(numbers))
+
+
+def topk(ranks_n: Ints, owner_n: Ints, videos: int) -> dict[str, Statistic]:
+    """Shares of ranks that are 1, and at most 5; `owner_n` is the number of the video of each."""
+    totals_v = np.bincount(owner_n, minlength=videos)
+    return {f"top{k}": ratio_of_sums(np.bincount(owner_n[ranks_n <= k], minlength=videos), totals_v) for k in (1, 5)}
 
 
 def write_clips(path: Path, clips: Sequence[Clip]) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ophclip.evaluation.clips import clip_topk
+from ophclip.evaluation.file_results import file_figures
 from ophclip.evaluation.intervals import Difference, Statistic, paired_difference
+from ophclip.evaluation.matching.comparing import matching_differences
+from ophclip.evaluation.matching.records import is_matching, read_matching
 from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
-from ophclip.evaluation.reading import PRESENCE, Written, read_result
+from ophclip.evaluation.reading import FILE_TASKS, PRESENCE, Written, read_result
+from ophclip.evaluation.scored_files import file_table
 
 _SAME = {
     "protocol": "protocols",
@@ -37,9 +41,17 @@ def compare_results(first: Path, second: Path) -> tuple[Row, ...]:
     Raises:
         ValueError: a result is not there, or they differ in task, protocol, fps, split or classes.
     """
+    if is_matching(first) != is_matching(second):
+        raise ValueError(f"{first} and {second} cannot be compared: different tasks, one of them is retrieval")
+    if is_matching(first):
+        return tuple(
+            Row(protocol=protocol, figure=name, difference=difference)
+            for protocol, name, difference in matching_differences(read_matching(first), read_matching(second))
+        )
     one, other = read_result(first), read_result(second)
     _require_same(one, other)
-    figures = _presence_figures(one, other) if one.task == PRESENCE else _phase_figures(one, other)
+    read = _presence_figures if one.task == PRESENCE else _file_figures if one.task in FILE_TASKS else _phase_figures
+    figures = read(one, other)
     samples, seed = one.provenance.bootstrap_samples, one.provenance.seed
     return tuple(
         Row(protocol=protocol, figure=name, difference=paired_difference(figure, samples=samples, seed=seed))
@@ -83,11 +95,13 @@ def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Stati
     return {**figures, CLIP_TOPK: clip_topk(clips, [side + name for side in "12" for name in names])}
 
 
-def _require_videos(one: Written, other: Written, names: Sequence[str], others: Sequence[str]) -> None:
+def _require_videos(
+    one: Written, other: Written, names: Sequence[str], others: Sequence[str], word: str = "videos"
+) -> None:
     if names != others:
         odd = sorted(set(names) ^ set(others))
         raise ValueError(
-            f"{one.path} and {other.path} cannot be compared: different videos, {odd[0]} is in one only; evaluate both "
+            f"{one.path} and {other.path} cannot be compared: different {word}, {odd[0]} is in one only; evaluate both "
             "on the same"
         )
 
@@ -97,3 +111,15 @@ def _presence_figures(one: Written, other: Written) -> dict[str, Mapping[str, St
     _require_videos(one, other, sorted(names), sorted(others))
     cells_vc = np.concatenate([first_vc[np.argsort(names)], second_vc[np.argsort(others)]])
     return {INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)}
+
+
+def _file_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
+    first, second = (sorted(given.files, key=lambda file: file.file_id) for given in (one, other))
+    _require_videos(one, other, [file.file_id for file in first], [file.file_id for file in second], "files")
+    for left, right in zip(first, second, strict=True):
+        if left.labels != right.labels or left.video_id != right.video_id:
+            raise ValueError(f"{one.path} and {other.path} cannot be compared: different truth of {left.file_id}")
+    sides = zip("12", (first, second), strict=True)
+    files = [replace(file, video_id=side + file.video_id) for side, given in sides for file in given]
+    task = FILE_TASKS[one.task]
+    return dict(file_figures(file_table(files, one.classes, task), task))

@@ -5,6 +5,7 @@ Shapes: N samples, D width.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from ophclip.data.pictures import stored_side_px
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.recall import Recall, groups_of, recall
 from ophclip.models.bundle import Loaded
+from ophclip.progress import Progress
 
 Keys: TypeAlias = Sequence[str]
 _SAMPLES_AT_ONCE = 16
@@ -32,6 +34,11 @@ class Pairs:
     visual_nd: Floats
     text_nd: Floats
     group_n: Ints
+    keys: tuple[str, ...]
+    """Of the samples."""
+    video_ids: tuple[str, ...]
+    words_sha256: str
+    """Over keys, videos and words: equal ones are the same task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,13 +67,16 @@ def evaluate_pairs(loaded: Loaded, reader: ShardReader, level: Level, frames: in
     )
 
 
-def embed_pairs(loaded: Loaded, reader: ShardReader, level: Level, frames: int) -> Pairs:
+def embed_pairs(
+    loaded: Loaded, reader: ShardReader, level: Level, frames: int, progress: Progress | None = None
+) -> Pairs:
     """Unit vectors of all samples of a level that have a text.
 
     Raises:
         ValueError: fewer than two such samples, or one that cannot be read.
     """
-    keys = sorted(entry.key for entry in reader.entries(level) if entry.has_text)
+    owners = {entry.key: entry.video_id for entry in reader.entries(level) if entry.has_text}
+    keys = sorted(owners)
     if len(keys) < 2:
         raise ValueError(
             f"the corpus has {len(keys)} {level.value} samples with text; at least 2 are needed to compare"
@@ -82,8 +92,18 @@ def embed_pairs(loaded: Loaded, reader: ShardReader, level: Level, frames: int) 
             visuals.append(model.encode_video(pixels, normalise=True).double().cpu().numpy())
             texts.append(model.encode_text(batch.tokens, normalise=True).double().cpu().numpy())
             words += batch.texts
+            if progress is not None:
+                progress(len(words), len(keys), f"{level.value}s")
     model.train(was_training)
-    return Pairs(visual_nd=np.concatenate(visuals), text_nd=np.concatenate(texts), group_n=groups_of(words))
+    lines = (f"{key}\t{owners[key]}\t{text}" for key, text in zip(keys, words, strict=True))
+    return Pairs(
+        visual_nd=np.concatenate(visuals),
+        text_nd=np.concatenate(texts),
+        group_n=groups_of(words),
+        keys=tuple(keys),
+        video_ids=tuple(owners[key] for key in keys),
+        words_sha256=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+    )
 
 
 def _batches(loaded: Loaded, reader: ShardReader, keys: Keys, frames: int) -> Iterator[Batch]:

@@ -80,6 +80,8 @@ class Statistic:
     """Video numbers [B, V] -> values [B]."""
     values_v: Floats | None = None
     """Each video's own value [V], where the figure is their mean; NaN is left out of it."""
+    repeats_matter: bool = False
+    """A video that is drawn twice ranks beside itself, which lifts the figure: that bias is taken off the interval."""
 
 
 def mean_of_videos(values_v: Floats) -> Statistic:
@@ -105,11 +107,30 @@ def estimate_statistic(statistic: Statistic, *, samples: int, seed: int) -> Esti
     if statistic.values_v is not None:
         return estimate(statistic.values_v, samples=samples, seed=seed)
     value = float(_in_blocks(statistic.of, np.arange(statistic.videos)[None])[0])
-    low = high = float("nan")
-    if statistic.videos > 1:
-        drawn_b = _in_blocks(statistic.of, resamples(statistic.videos, samples, seed))
-        drawn_b = drawn_b[~np.isnan(drawn_b)]
-        low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (low, high)
+    if statistic.videos < 2:
+        return _bounded(value, np.empty(0))
+    drawn_b = _in_blocks(statistic.of, resamples(statistic.videos, samples, seed))
+    return _bounded(value, drawn_b, unbiased=statistic.repeats_matter)
+
+
+def estimate_classes(
+    of: Callable[[Ints], Floats], videos: int, *, samples: int, seed: int, repeats_matter: bool = False
+) -> tuple[Estimate, ...]:
+    """The same for a figure of each class, of which `of` gives all at once: video numbers [B, V] -> values [B, C]."""
+    values_c = of(np.arange(videos)[None])[0]
+    if videos < 2:
+        return tuple(_bounded(float(value), np.empty(0)) for value in values_c)
+    drawn_bc = _in_blocks(of, resamples(videos, samples, seed))
+    pairs = zip(values_c, drawn_bc.T, strict=True)
+    return tuple(_bounded(float(value), drawn_b, unbiased=repeats_matter) for value, drawn_b in pairs)
+
+
+def _bounded(value: float, drawn_b: Floats, *, unbiased: bool = False) -> Estimate:
+    """A value between the percentiles of what drawings gave; `unbiased` moves them so that the value is their mean."""
+    drawn_b = drawn_b[~np.isnan(drawn_b)]
+    if unbiased and drawn_b.size:
+        drawn_b = np.clip(drawn_b - drawn_b.mean() + value, 0, 1)
+    low, high = np.percentile(drawn_b, [2.5, 97.5]) if drawn_b.size else (np.nan, np.nan)
     return Estimate(mean=value, sd=float("nan"), low=float(low), high=float(high))
 
 

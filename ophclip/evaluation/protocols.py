@@ -15,6 +15,7 @@ from enum import Enum
 import numpy as np
 
 from ophclip.evaluation.clips import clip_topk
+from ophclip.evaluation.file_figures import file_macro_f1, file_map
 from ophclip.evaluation.intervals import Statistic, mean_of_cells, mean_of_videos, ratio_of_sums
 from ophclip.evaluation.localisation import localisation_map
 from ophclip.evaluation.metrics import PHASE_METRICS, Floats, Ints, PhaseScore, confusion, union_macro, video_macro
@@ -24,6 +25,8 @@ from ophclip.evaluation.timelines import Timeline
 VIDEO_MACRO_V1 = "video_macro_v1"
 INSTRUMENT_VIDEO_MAP = "instrument_video_map"
 CLIP_TOPK = "clip_topk"
+CLIP_MACRO_F1 = "clip_macro_f1"
+FILE_MAP = "file_map"
 
 Figures = Mapping[str, Statistic]
 
@@ -50,6 +53,8 @@ class Input(str, Enum):
     """Ranks of the truth in clips, and all video ids."""
     CELLS = "cells"
     """Average precisions by video and class [V, C]."""
+    FILES = "files"
+    """`FileTable`"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +162,8 @@ _TABLE: tuple[tuple[str, str, Input, Callable[..., Figures]], ...] = (
     ),
     (
         CLIP_TOPK,
-        "share of labelled segments, scored by their mean similarity, whose class is first or among the first five",
+        "share of labelled segments or clips whose class is first or among the first five; a segment is scored by the "
+        "mean similarity of its seconds, a clip by one vector pooled over its frames",
         Input.CLIPS,
         clip_topk,
     ),
@@ -166,6 +172,18 @@ _TABLE: tuple[tuple[str, str, Input, Callable[..., Figures]], ...] = (
         "average precision per class and video, mean over videos, then classes; cells without a positive left out",
         Input.CELLS,
         _instrument_map,
+    ),
+    (
+        CLIP_MACRO_F1,
+        "F1 and recall of each class over all clips, mean over the classes in the truth",
+        Input.FILES,
+        file_macro_f1,
+    ),
+    (
+        FILE_MAP,
+        "average precision per class over all files, mean over classes; those without a positive left out",
+        Input.FILES,
+        file_map,
     ),
 )
 PROTOCOLS: Mapping[str, Protocol] = {

@@ -13,16 +13,19 @@ import numpy as np
 from ophclip.evaluation.clips import Clip, read_clips
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats
-from ophclip.evaluation.records import Source
+from ophclip.evaluation.records import Source, Task
 from ophclip.evaluation.results import Provenance, Throughput
+from ophclip.evaluation.scored_files import ScoredFile, read_scored_files
 from ophclip.evaluation.timelines import Timeline, read_timelines
 
 PHASES, PRESENCE = "phases", "presence"
+FILE_TASKS = {f"{task.value}s": task for task in (Task.CLIP, Task.PICTURE, Task.PROCEDURE)}
+"""Tasks of files that are labelled as a whole, by the word for them in `result.json`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """`result.json` as a tree, and of phases what lies beside it."""
+    """`result.json` as a tree, and what lies beside it."""
 
     path: Path
     tree: Mapping[str, Any]
@@ -30,10 +33,11 @@ class Written:
     classes: tuple[str, ...]
     timelines: tuple[Timeline, ...] = ()
     clips: tuple[Clip, ...] = ()
+    files: tuple[ScoredFile, ...] = ()
 
     @property
     def task(self) -> str:
-        """`phases` or `presence`."""
+        """`phases`, `presence`, `clips`, `pictures` or `procedures`."""
         return str(self.tree["task"])
 
     @property
@@ -57,26 +61,45 @@ class Written:
         return [str(row["video_id"]) for row in rows], np.array(cells, dtype=np.float64)
 
 
-def read_result(place: Path) -> Written:
-    """Read a result folder, or the `result.json` in one.
+def read_tree(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The `result.json` of a result folder, of whatever task, and its path.
 
     Raises:
-        ValueError: a file is missing, or is no result of this version.
+        ValueError: there is none.
     """
     path = place / "result.json" if place.is_dir() else place
     if not path.is_file():
         raise ValueError(f"{path}: expected the result of `ophclip zeroshot --out FOLDER`; give that folder")
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: not a result of this version of ophclip (no JSON object); evaluate again")
+    return path, tree
+
+
+def read_result(place: Path) -> Written:
+    """Read a result folder, or the `result.json` in one.
+
+    Raises:
+        ValueError: a file is missing, or is no result of this version.
+    """
+    path, tree = read_tree(place)
+    try:
         task, classes, provenance = tree["task"], tuple(tree["classes"]), _provenance(tree["provenance"])
         tree["videos"], tree["summary"], tree["throughput"]
+        if task in FILE_TASKS:
+            tree["protocols"], tree["styles"]
         if task == PHASES:
             tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]]
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
-    given = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
+    given: dict[str, Any] = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
     if task == PRESENCE:
         return Written(**given)
+    if task in FILE_TASKS:
+        return Written(**given, files=read_scored_files(path.with_name("predictions.csv"), classes))
     lines = read_timelines(path.with_name("predictions.csv"), classes)
     return Written(**given, timelines=lines, clips=read_clips(path.with_name("clips.csv")))
 

@@ -137,11 +137,20 @@ class FileDataset:
     """Files labelled as a whole, with one label each (clips) or any number of them (pictures, procedures)."""
 
     source: Source
+    task: Task
+    """`CLIP`, `PICTURE` or `PROCEDURE`."""
     classes: tuple[str, ...]
     files: tuple[LabelledFile, ...]
 
 
 Dataset = PhaseDataset | PresenceDataset | FileDataset
+
+
+def labelled_files(dataset: Dataset) -> dict[str, Path]:
+    """Every labelled file by its id."""
+    if isinstance(dataset, FileDataset):
+        return {file.file_id: file.path for file in dataset.files}
+    return {video.video_id: video.path for video in dataset.videos}
 
 
 def class_ids_at(
@@ -173,3 +182,13 @@ def presence_split_hash(dataset: PresenceDataset) -> str:
         digest.update(np.ascontiguousarray(video.seconds_n, dtype="<f8").tobytes())
         digest.update(np.nan_to_num(video.present_nc, nan=-1.0).astype("<f8").tobytes())
     return digest.hexdigest()
+
+
+def file_split_hash(dataset: FileDataset) -> str:
+    """SHA-256 over class list, files and labels."""
+    lines = ["|".join(dataset.classes)]
+    lines += (
+        "|".join((file.file_id, file.video_id, file.split, file.group, *file.labels))
+        for file in sorted(dataset.files, key=lambda item: item.file_id)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

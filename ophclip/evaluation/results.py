@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from ophclip.config import PresenceThreshold
 from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
-from ophclip.evaluation.records import Source
+from ophclip.evaluation.receipts import Receipt
+from ophclip.evaluation.records import Source, Task
+from ophclip.evaluation.scored_files import ScoredFile
 from ophclip.evaluation.timelines import Timeline
 
 
@@ -64,7 +66,7 @@ class ProtocolFigures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupFigures:
-    """`video_macro_v1` of the videos that share an attribute."""
+    """Figures of the videos that share an attribute: `video_macro_v1` of phases, of clips those of the summary."""
 
     videos: int
     figures: Mapping[str, Estimate]
@@ -98,6 +100,7 @@ class PhaseResult:
     """What the dataset says of each video: surgeon, experience, ..."""
     groups: Mapping[str, Mapping[str, GroupFigures]]
     """By attribute and its value, and by length."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -106,6 +109,7 @@ class PhaseResult:
         return (
             f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -133,6 +137,7 @@ class PhaseResult:
                 attribute: {value: asdict(figures) for value, figures in values.items()}
                 for attribute, values in self.groups.items()
             },
+            **self.receipt.to_json(),
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -164,6 +169,7 @@ class PresenceResult:
     """Cells of class and video without a positive; they are left out."""
     unseen: tuple[str, ...]
     """Classes without a positive in any video: no part of the mean."""
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def headline(self) -> str:
@@ -172,6 +178,7 @@ class PresenceResult:
         return (
             f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
             f"(chance {self.chance:.3f}), {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -199,6 +206,68 @@ class PresenceResult:
             "videos": rows,
             "nulls": self.nulls,
             "unseen": list(self.unseen),
+            **self.receipt.to_json(),
+        }
+        return {key: nulled(value) for key, value in tree.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileResult:
+    """Zero-shot recognition of files that are labelled as a whole. `summary` is the ensemble of all prompt styles."""
+
+    provenance: Provenance
+    throughput: Throughput
+    task: Task
+    classes: tuple[str, ...]
+    summary: Mapping[str, Estimate]
+    chance: Mapping[str, float]
+    styles: Mapping[str, Mapping[str, Estimate]]
+    class_figures: Mapping[str, Mapping[str, Estimate]]
+    """Of clips F1 and recall, of pictures and procedures average precision, by class."""
+    class_files: Mapping[str, int]
+    """How many files are labelled with each class; one without any is no part of a mean."""
+    protocols: Mapping[str, ProtocolFigures]
+    groups: Mapping[str, Mapping[str, GroupFigures]]
+    """Clips of a dataset of several tasks, task by task."""
+    videos: Mapping[str, Mapping[str, Any]]
+    """How many files of each, and its own figures where it has any."""
+    nulls: int
+    """Cells of class and video without a positive picture; they are left out."""
+    files: tuple[ScoredFile, ...]
+    receipt: Receipt = field(default_factory=Receipt)
+
+    @property
+    def headline(self) -> str:
+        """Its main figures in one line."""
+        name, first = next(iter(self.summary.items()))
+        return (
+            f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
+            f"(chance {self.chance[name]:.3f}), {len(self.files)} files of {len(self.videos)} videos"
+            f"{self.receipt.leakage.alarm}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain tree without the files; undefined figures are null."""
+        tree = {
+            "task": f"{self.task.value}s",
+            "provenance": asdict(self.provenance),
+            "throughput": asdict(self.throughput),
+            "classes": list(self.classes),
+            "summary": _estimates(self.summary),
+            "chance": dict(self.chance),
+            "styles": {style: _estimates(figures) for style, figures in self.styles.items()},
+            **{name: _estimates(figures) for name, figures in self.class_figures.items()},
+            "class_files": dict(self.class_files),
+            "unseen": [label for label, count in self.class_files.items() if not count],
+            "nulls": self.nulls,
+            "videos": [{"video_id": name, **row} for name, row in self.videos.items()],
+            "scored_files": len(self.files),
+            **self.receipt.to_json(),
+            "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
+            "groups": {
+                attribute: {value: asdict(figures) for value, figures in values.items()}
+                for attribute, values in self.groups.items()
+            },
         }
         return {key: nulled(value) for key, value in tree.items()}
 
@@ -208,7 +277,7 @@ def code_version() -> str:
     return metadata.version("ophclip")
 
 
-def write_result(path: Path, result: PhaseResult | PresenceResult) -> None:
+def write_result(path: Path, result: PhaseResult | PresenceResult | FileResult) -> None:
     """Write the JSON of a result, whole or not at all."""
     write_json(path, result.to_json())
 

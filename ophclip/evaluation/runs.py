@@ -1,7 +1,8 @@
-"""`ophclip zeroshot`: a bundle and a dataset, or one video, in; a folder with figures, predictions and pictures out.
+"""`ophclip zeroshot`: a model and a dataset, or one video, in; a folder with figures, predictions and pictures out.
 
 OUT/result.json   OUT/predictions.csv   OUT/clips.csv   OUT/classes.png   OUT/ribbons/VIDEO.png   of phases
 OUT/result.json   OUT/classes.png                                                                 of presence
+OUT/result.json   OUT/predictions.csv   OUT/classes.png             of clips, pictures and procedures, file by file
 OUT/similarity.csv   OUT/similarity.png   OUT/ribbon.png                                          of one video
 
 What was given is looked at before torch is loaded; the work is done in `scoring`.
@@ -9,21 +10,61 @@ What was given is looked at before torch is loaded; the work is done in `scoring
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
+from ingest.status import open_corpus
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
+from ophclip.evaluation.embedding_folder import EmbeddingFolder, is_embedding_folder
+from ophclip.evaluation.opening import looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
-from ophclip.evaluation.records import FileDataset, PhaseDataset, PresenceDataset
-from ophclip.evaluation.results import PhaseResult, PresenceResult
-from ophclip.models.description import read_description
+from ophclip.evaluation.receipts import given_to
+from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
+from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
+    from ophclip.evaluation.opening import Given
     from ophclip.evaluation.similarity import SimilarityCurve
-    from ophclip.models.bundle import Loaded
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """A model that is there, labelled files, and what is said of their classes."""
+
+    model: Given
+    dataset: Dataset
+    prompts: PromptSet
+
+
+def asked(model: Given, name: str, root: Path, prompts: str, videos: tuple[Path, ...]) -> Question:
+    """Look at everything that was given before torch is loaded.
+
+    Of a folder of vectors the videos need not be there; its classes are the prompts if it has vectors of classes and
+    no prompts are named.
+
+    Raises:
+        ValueError: model, dataset or prompts are not what they should be.
+    """
+    only_vectors = isinstance(model, EmbeddingFolder) or (
+        isinstance(model, Path | str) and is_embedding_folder(Path(model))
+    )
+    dataset = dataset_entry(name).read(root, videos, with_videos=not only_vectors)
+    seen = looked_at(model)
+    vectors = seen if isinstance(seen, EmbeddingFolder) else None
+    own = vectors.prompts if vectors is not None and not prompts else None
+    chosen = own or prompts_for(name, prompts)
+    chosen.for_labels(dataset.classes, distinct=tells_apart(dataset))
+    return Question(model=seen, dataset=dataset, prompts=chosen)
+
+
+def tells_apart(dataset: Dataset) -> bool:
+    """Whether one class is chosen, so that no two may have the same prompts."""
+    one_label = isinstance(dataset, FileDataset) and dataset.task is Task.CLIP
+    return one_label or isinstance(dataset, PhaseDataset)
 
 
 def read_dataset(name: str, root: Path, videos: tuple[Path, ...] = ()) -> PhaseDataset | PresenceDataset:
@@ -51,7 +92,7 @@ def prompts_for(name: str, spec: str = "") -> PromptSet:
 
 
 def zeroshot_dataset(
-    bundle: Path | Loaded,
+    bundle: Given,
     name: str,
     root: Path,
     out: Path,
@@ -60,48 +101,48 @@ def zeroshot_dataset(
     prompts: str = "",
     videos: tuple[Path, ...] = (),
     cache: Path | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
-) -> PhaseResult | PresenceResult:
-    """Score a bundle on a dataset and write figures, predictions and pictures into `out`.
+) -> PhaseResult | PresenceResult | FileResult:
+    """Score a model on a dataset and write figures, predictions and pictures into `out`.
+
+    `trained_on` is the corpus of the training, if copies of its videos are to be looked for by pictures as well.
 
     Raises:
-        ValueError: bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
+        ValueError: model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
-    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
-    chosen.for_labels(dataset.classes, distinct=isinstance(dataset, PhaseDataset))
-    _look_at(bundle, out)
+    question = asked(bundle, name, root, prompts, videos)
+    out.mkdir(parents=True, exist_ok=True)
+    if trained_on is not None:
+        open_corpus(trained_on).close()
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
 
-    store = open_store(_loaded(bundle), config, cache)
-    return score_dataset(store, dataset, chosen, out, config=config, progress=progress)
+    store = open_store(opened(question.model), config, cache)
+    given = given_to(out, bundle, name, root, videos=videos, prompts=prompts)
+    return score_dataset(
+        store,
+        question.dataset,
+        question.prompts,
+        out,
+        config=config,
+        given=given,
+        trained_on=trained_on,
+        progress=progress,
+    )
 
 
-def zeroshot_video(
-    bundle: Path | Loaded, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig
-) -> SimilarityCurve:
+def zeroshot_video(bundle: Given, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig) -> SimilarityCurve:
     """Compare one video with the sentences of a prompts file; writes the curve, its picture and a ribbon.
 
     Raises:
-        ValueError: bundle or prompts are not what they should be, or the video cannot be decoded.
+        ValueError: model or prompts are not what they should be, or the video cannot be decoded.
     """
     chosen = load_prompts(prompts)
-    _look_at(bundle, out)
-    probe(video)
+    seen = looked_at(bundle)
+    out.mkdir(parents=True, exist_ok=True)
+    if not isinstance(seen, EmbeddingFolder):
+        probe(video)
     from ophclip.evaluation.scoring import compare_video
 
-    return compare_video(_loaded(bundle), video, chosen, out, config=config)
-
-
-def _look_at(bundle: Path | Loaded, out: Path) -> None:
-    """See that a bundle lies there, and that `out` can be written."""
-    if isinstance(bundle, Path):
-        read_description(bundle)
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def _loaded(bundle: Path | Loaded) -> Loaded:
-    from ophclip.evaluation.embedding import default_device
-    from ophclip.models.bundle import load_bundle
-
-    return load_bundle(bundle, device=default_device()) if isinstance(bundle, Path) else bundle
+    return compare_video(opened(seen), video, chosen, out, config=config)

@@ -4,42 +4,96 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ingest.atomic import write_text
-from ophclip.config import ZeroShotConfig
+from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
+from ophclip.evaluation.copies import leakage_of
+from ophclip.evaluation.embedder import Encoder
 from ophclip.evaluation.embedding import EmbeddingStore
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
-from ophclip.evaluation.records import UNLABELLED, PhaseDataset, PresenceDataset
-from ophclip.evaluation.results import PhaseResult, PresenceResult, write_result
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
+from ophclip.evaluation.records import UNLABELLED, Dataset, FileDataset, PhaseDataset, labelled_files
+from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, write_result
+from ophclip.evaluation.scored_files import write_scored_files
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
 from ophclip.evaluation.timelines import Timeline, write_timelines
 from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
-from ophclip.models.bundle import Loaded
+from ophclip.evaluation.zeroshot_files import evaluate_files
 from ophclip.progress import Progress
+
+_FILE_BARS = {
+    "class_f1": ("F1 of clips", "F1, with 95 % interval"),
+    "class_average_precision": ("Average precision", "average precision, with 95 % interval"),
+}
 
 
 def score_dataset(
     store: EmbeddingStore,
-    dataset: PhaseDataset | PresenceDataset,
+    dataset: Dataset,
     prompts: PromptSet,
     out: Path,
     *,
     config: ZeroShotConfig,
+    given: Given | None = None,
+    trained_on: Path | None = None,
     progress: Progress | None = None,
-) -> PhaseResult | PresenceResult:
-    """Score what is loaded already and write the result; videos that the store holds are not decoded again."""
+) -> PhaseResult | PresenceResult | FileResult:
+    """Score what is loaded already and write the result; videos that the store holds are not decoded again.
+
+    `given` says for the record where all of it came from; `trained_on` is the corpus of the training, whose videos are
+    looked for by pictures as well.
+
+    Raises:
+        ValueError: a label without a prompt, a video that cannot be decoded, or presence that is asked of segments.
+    """
+    figures = scored(store, dataset, prompts, config, progress)
+    result = replace(figures, receipt=_receipt(store, dataset, out, given, trained_on))
+    if isinstance(result, FileResult):
+        write_files(out, result)
+    elif isinstance(result, PhaseResult):
+        write_phases(out, result)
+    else:
+        write_presence(out, result)
+    return result
+
+
+def scored(
+    store: EmbeddingStore,
+    dataset: Dataset,
+    prompts: PromptSet,
+    config: ZeroShotConfig,
+    progress: Progress | None = None,
+) -> PhaseResult | PresenceResult | FileResult:
+    """The figures of what is loaded already, by the task that the dataset asks. Raises as `score_dataset`."""
+    if isinstance(dataset, FileDataset) or config.unit is ScoredUnit.SEGMENT:
+        return evaluate_files(store, dataset, prompts, config, progress)
     if isinstance(dataset, PhaseDataset):
-        phases = evaluate_phases(store, dataset, prompts, config, progress)
-        write_phases(out, phases)
-        return phases
-    presence = evaluate_presence(store, dataset, prompts, config, progress)
-    write_presence(out, presence)
-    return presence
+        return evaluate_phases(store, dataset, prompts, config, progress)
+    return evaluate_presence(store, dataset, prompts, config, progress)
+
+
+def _receipt(
+    store: EmbeddingStore,
+    dataset: Dataset,
+    out: Path,
+    given: Given | None,
+    trained_on: Path | None,
+) -> Receipt:
+    """Which files were scored, and whether training saw one of them."""
+    paths = labelled_files(dataset)
+    hashes = {video_id: store.video(path).sha256 for video_id, path in paths.items()}
+    files = {
+        video_id: SourceFile(path=relative(path, out), sha256=hashes[video_id]) for video_id, path in paths.items()
+    }
+    leakage = leakage_of(store.model.training, hashes, paths, trained_on)
+    return Receipt(given=given or Given(), files=files, leakage=leakage)
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
@@ -73,15 +127,26 @@ def write_presence(out: Path, result: PresenceResult) -> None:
     write_result(out / "result.json", result)
 
 
+def write_files(out: Path, result: FileResult) -> None:
+    """Write `result.json`, `predictions.csv`, and bars of the first figure by class."""
+    write_scored_files(out / "predictions.csv", result.files, result.classes)
+    (kind, figures), *_ = result.class_figures.items()
+    title, axis = _FILE_BARS[kind]
+    summary, first = next(iter(result.summary.items()))
+    note = f"{len(result.files)} files · {summary.replace('_', ' ')} {first.mean:.2f}"
+    save_figure(class_bars(figures, title=title, axis=axis, note=note), out / "classes.png")
+    write_result(out / "result.json", result)
+
+
 def compare_video(
-    loaded: Loaded, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig
+    model: Encoder | EmbeddingFolder, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig
 ) -> SimilarityCurve:
     """Compare one video with the classes of `prompts`; writes the curve, its picture and a ribbon.
 
     Raises:
         ValueError: the video cannot be decoded.
     """
-    curve = score_video(open_store(loaded, config), video, prompts, config)
+    curve = score_video(open_store(model, config), video, prompts, config)
     write_text(out / "similarity.csv", _curve_table(curve))
     save_figure(
         similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"

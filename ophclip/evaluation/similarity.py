@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.embedder import Encoder
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
 from ophclip.evaluation.vectors import window_spans
-from ophclip.models.bundle import Loaded
-from ophclip.models.embed import pool_spans
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +28,9 @@ class SimilarityCurve:
     scores_tc: Floats
 
 
-def open_store(loaded: Loaded, config: ZeroShotConfig, cache: Path | None = None) -> EmbeddingStore:
-    """The store that phases, presence and single videos of one bundle should share."""
-    return EmbeddingStore(loaded=loaded, fps=config.fps, batch_frames=config.batch_frames, folder=cache)
+def open_store(model: Encoder | EmbeddingFolder, config: ZeroShotConfig, cache: Path | None = None) -> EmbeddingStore:
+    """The store that phases, presence and single videos of one model should share."""
+    return EmbeddingStore(model=model, fps=config.fps, batch_frames=config.batch_frames, folder=cache)
 
 
 def score_video(
@@ -47,7 +47,7 @@ def similarity(store: EmbeddingStore, path: Path, vectors_cd: Floats, config: Ze
     """Seconds [T] and cosines [T, C] of one video with class vectors [C, D]."""
     embedded = store.video(path)
     spans = window_spans(len(embedded.vectors_td), config.fps, config.window_seconds)
-    pooled_td = pool_spans(store.loaded.model, embedded.vectors_td, spans)
+    pooled_td = store.model.pool_spans(embedded.vectors_td, spans)
     return embedded.seconds_t, np.asarray(pooled_td.astype(np.float64) @ vectors_cd.T)
 
 

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophclip.config import PresenceThreshold, ZeroShotConfig
+from ophclip.config import PresenceThreshold, ScoredUnit, ZeroShotConfig
+from ophclip.evaluation.file_results import file_result
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
+from ophclip.evaluation.leakage import look_for_leakage
+from ophclip.evaluation.matching.records import is_matching, read_matching
+from ophclip.evaluation.opening import opened
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.probes.reading import probe_file, written_and_found
-from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result
-from ophclip.evaluation.results import PhaseResult, nulled
-from ophclip.evaluation.runs import prompts_for, read_dataset
-from ophclip.models.description import read_description
+from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
+from ophclip.evaluation.receipts import Receipt, read_receipt
+from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
+from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, nulled
+from ophclip.evaluation.runs import asked
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.results import PresenceResult
+    from ophclip.evaluation.embedding import EmbeddingStore
 
 SAME = 1e-9
 """Numbers made from the same predictions differ by rounding at most."""
 SAME_FROM_VIDEOS = 1e-4
 """Numbers made by encoding the videos again: other processors add in another order."""
-_UNREPEATABLE = ("throughput", "provenance.code_version")
+_UNREPEATABLE = ("throughput", "provenance.code_version", "given", "files")
 _ABSENT = "absent"
 _LONGEST = 80
 
@@ -45,7 +50,8 @@ class Mismatch:
 
 
 def verify_result(place: Path) -> tuple[Mismatch, ...]:
-    """Compute every figure again from `predictions.csv` and `clips.csv`, or from the cells of a result of presence.
+    """Compute every figure again from `predictions.csv` and `clips.csv`, from the cells of a result of presence, or
+    from the `ranks.csv` of a retrieval.
 
     What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
     chance) is taken as it is. A probe is computed again from the predictions of every training set.
@@ -56,9 +62,23 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     if probe := probe_file(place):
         tree, found = written_and_found(probe)
         return tuple(_mismatches(probe, found, tree, SAME))
+    if is_matching(place):
+        matching = read_matching(place)
+        return tuple(_mismatches(matching.path, matching.again().to_json(), matching.tree, SAME))
     written = read_result(place)
     if written.task == PRESENCE:
         return tuple(_mismatches(written.path, _presence_tree(written), written.tree, SAME))
+    if written.task in FILE_TASKS:
+        files = file_result(
+            written.provenance,
+            written.throughput,
+            task=FILE_TASKS[written.task],
+            classes=written.classes,
+            files=written.files,
+            styles=written.styles(),
+        )
+        files = replace(files, receipt=read_receipt(written.tree))
+        return tuple(_mismatches(written.path, files.to_json(), written.tree, SAME))
     again = phase_result(
         written.provenance,
         written.throughput,
@@ -68,43 +88,84 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         styles=written.styles(),
         attributes=written.attributes(),
     )
+    again = replace(again, receipt=read_receipt(written.tree))
     return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME))
 
 
 def verify_from_videos(
-    place: Path, bundle: Path, name: str, root: Path, *, prompts: str = "", videos: tuple[Path, ...] = ()
+    place: Path, bundle: Path | str, name: str, root: Path, *, prompts: str = "", videos: tuple[Path, ...] = ()
 ) -> tuple[Mismatch, ...]:
     """Decode, encode and score the videos again with the settings that the result names.
 
     Raises:
-        ValueError: result, bundle, dataset or prompts are not what they should be, or a video cannot be decoded.
+        ValueError: result, model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     written = read_result(place)
-    dataset, chosen = read_dataset(name, root, videos), prompts_for(name, prompts)
-    read_description(bundle)
-    from ophclip.evaluation.embedding import default_device
-    from ophclip.evaluation.records import PhaseDataset
+    question = asked(bundle, name, root, prompts, videos)
+    from ophclip.evaluation.scoring import scored
     from ophclip.evaluation.similarity import open_store
-    from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
-    from ophclip.models.bundle import load_bundle
 
-    if isinstance(dataset, PhaseDataset) != (written.task == PHASES):
+    config = _config(written, question.dataset)
+    if _task(question.dataset, config) != written.task:
         raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
-    config = _config(written)
-    store = open_store(load_bundle(bundle, device=default_device()), config)
-    again: PhaseResult | PresenceResult
-    if isinstance(dataset, PhaseDataset):
-        again = evaluate_phases(store, dataset, chosen, config)
-    else:
-        again = evaluate_presence(store, dataset, chosen, config)
+    store = open_store(opened(question.model), config)
+    again = scored(store, question.dataset, question.prompts, config)
+    again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
-    lines = _line_mismatches(written, again) if isinstance(again, PhaseResult) else ()
-    return (*found, *lines)
+    return (*found, *_prediction_mismatches(written, again))
 
 
-def _config(written: Written) -> ZeroShotConfig:
+def _task(dataset: Dataset, config: ZeroShotConfig) -> str:
+    if isinstance(dataset, FileDataset):
+        return f"{dataset.task.value}s"
+    if isinstance(dataset, PresenceDataset):
+        return PRESENCE
+    return PHASES if config.unit is ScoredUnit.SECOND else f"{Task.CLIP.value}s"
+
+
+def _prediction_mismatches(written: Written, again: PhaseResult | PresenceResult | FileResult) -> tuple[Mismatch, ...]:
+    if isinstance(again, PhaseResult):
+        return _line_mismatches(written, again)
+    return _file_mismatches(written, again) if isinstance(again, FileResult) else ()
+
+
+def _file_mismatches(written: Written, again: FileResult) -> tuple[Mismatch, ...]:
+    """Files of which a score, a label or the video is another, and files that are in one only."""
+    place = written.path.with_name("predictions.csv")
+    kept, made = ({file.file_id: file for file in files} for files in (written.files, again.files))
+    found = []
+    for name in sorted(kept.keys() | made.keys()):
+        theirs, mine = kept.get(name), made.get(name)
+        if theirs is None or mine is None:
+            there = tuple(_ABSENT if one is None else "there" for one in (theirs, mine))
+            found.append(Mismatch(file=place, field=name, written=there[0], found=there[1]))
+            continue
+        said = tuple((one.video_id, one.group, one.labels) for one in (theirs, mine))
+        if said[0] != said[1]:
+            found.append(Mismatch(file=place, field=f"truth of {name}", written=said[0], found=said[1]))
+        apart_c = np.abs(theirs.scores_c - mine.scores_c)
+        if apart_c.max() > SAME_FROM_VIDEOS:
+            worst = int(apart_c.argmax())
+            scores = float(theirs.scores_c[worst]), float(mine.scores_c[worst])
+            field = f"{written.classes[worst]} of {name}"
+            found.append(Mismatch(file=place, field=field, written=scores[0], found=scores[1]))
+    return tuple(found)
+
+
+def _receipt_again(written: Written, store: EmbeddingStore) -> Receipt:
+    """What the bundle says now of the videos' names and content; copies that pictures showed are taken as they are."""
+    receipt = read_receipt(written.tree)
+    if receipt.leakage.thresholds:
+        return receipt
+    hashes = {video_id: file.sha256 for video_id, file in receipt.files.items()}
+    return replace(receipt, leakage=look_for_leakage(store.model.training, hashes))
+
+
+def _config(written: Written, dataset: Dataset) -> ZeroShotConfig:
     names = ("fps", "window_seconds", "smoothing_seconds", "bootstrap_samples", "chance_samples", "seed")
     config = ZeroShotConfig(**{name: getattr(written.provenance, name) for name in names})
+    if isinstance(dataset, PhaseDataset) and written.task in FILE_TASKS:
+        config.unit = ScoredUnit.SEGMENT
     if written.task == PRESENCE:
         config.threshold = PresenceThreshold(written.tree["threshold"])
     return config

@@ -13,6 +13,7 @@ import numpy as np
 
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import rank_clips
+from ophclip.evaluation.embedder import Embedder
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
 from ophclip.evaluation.metrics import (
@@ -45,7 +46,6 @@ from ophclip.evaluation.results import (
 )
 from ophclip.evaluation.similarity import causal_means, similarity
 from ophclip.evaluation.timelines import CONFIDENCE_DIGITS, Timeline
-from ophclip.models.bundle import Loaded
 from ophclip.progress import Progress
 
 
@@ -62,10 +62,10 @@ def evaluate_phases(
         ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
     """
     chosen = prompts.for_labels(dataset.classes, distinct=True)
-    spent = _Spent(store)
-    _embed_all(store, [video.path for video in dataset.videos], progress)
-    provenance = _provenance(
-        VIDEO_MACRO_V1, dataset.source, phase_split_hash(dataset), prompts=chosen, loaded=store.loaded, config=config
+    spent = Spent(store)
+    embed_all(store, [video.path for video in dataset.videos], progress)
+    provenance = provenance_of(
+        VIDEO_MACRO_V1, dataset.source, phase_split_hash(dataset), prompts=chosen, model=store.model, config=config
     )
     lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     singles = {style.value: lines[style] for style in lines if style is not Style.ENSEMBLE}
@@ -112,7 +112,7 @@ def _timeline(
         truth_t=truth_t,
         predicted_t=scores_tc.argmax(axis=1),
         smoothed_t=smoothed_t,
-        confidence_t=_confidence(scores_tc * float(store.loaded.model.logit_scale.detach())),
+        confidence_t=_confidence(scores_tc * store.model.logit_scale),
     )
 
 
@@ -143,20 +143,20 @@ def evaluate_presence(
         ValueError: a label without a prompt class, or a video that cannot be decoded.
     """
     chosen = prompts.for_labels(dataset.classes)
-    spent = _Spent(store)
-    _embed_all(store, [video.path for video in dataset.videos], progress)
+    spent = Spent(store)
+    embed_all(store, [video.path for video in dataset.videos], progress)
     cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
     best = cells[Style.ENSEMBLE]
     precision_vc = np.stack([score.average_precision_c for score in best.values()])
     rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
     missing_c = np.isnan(nanmean(precision_vc, axis=0))
     return PresenceResult(
-        provenance=_provenance(
+        provenance=provenance_of(
             INSTRUMENT_VIDEO_MAP,
             dataset.source,
             presence_split_hash(dataset),
             prompts=chosen,
-            loaded=store.loaded,
+            model=store.model,
             config=config,
         ),
         throughput=spent.throughput([video.path for video in dataset.videos]),
@@ -212,7 +212,13 @@ def _labelled_scores(
     return video.present_nc[inside_n], scores_tc[rows]
 
 
-def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
+def embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
+    """Bring every video into the store.
+
+    Raises:
+        ValueError: one cannot be decoded, or a folder of vectors lacks those of some.
+    """
+    store.require(paths)
     for done, path in enumerate(paths):
         if progress is not None:
             progress(done, len(paths), path.name)
@@ -221,7 +227,7 @@ def _embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress 
         progress(len(paths), len(paths), "")
 
 
-class _Spent:
+class Spent:
     """What this evaluation added to the store's counters."""
 
     def __init__(self, store: EmbeddingStore) -> None:
@@ -229,6 +235,7 @@ class _Spent:
         self._before = (store.frames_encoded, store.seconds_spent)
 
     def throughput(self, paths: Sequence[Path]) -> Throughput:
+        """Frames and seconds spent since."""
         return Throughput(
             frames=self._store.frames_encoded - self._before[0],
             video_seconds=sum(self._store.video(path).duration_seconds for path in paths),
@@ -236,9 +243,10 @@ class _Spent:
         )
 
 
-def _provenance(
-    protocol: str, source: Source, split_sha256: str, *, prompts: PromptSet, loaded: Loaded, config: ZeroShotConfig
+def provenance_of(
+    protocol: str, source: Source, split_sha256: str, *, prompts: PromptSet, model: Embedder, config: ZeroShotConfig
 ) -> Provenance:
+    """Everything that the figures of this evaluation depend on."""
     return Provenance(
         protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
         fps=config.fps,
@@ -250,8 +258,8 @@ def _provenance(
         prompts_author=prompts.author,
         prompts_date=prompts.date,
         prompts_sha256=prompts.sha256,
-        model_name=loaded.config.name,
-        weights_sha256=loaded.weights_sha256,
+        model_name=model.name,
+        weights_sha256=model.weights_sha256,
         code_version=code_version(),
         seed=config.seed,
         bootstrap_samples=config.bootstrap_samples,

@@ -3,6 +3,7 @@
 BUNDLE/model.safetensors   every tensor, under open_clip's names
 BUNDLE/config.json         ModelConfig, SHA-256 of the weights, version
 BUNDLE/README.md           the card
+BUNDLE/training.json       which videos its training may have drawn, where it was trained
 BUNDLE/text/config.json    of a Hugging Face text tower
 BUNDLE/tokenizer*.json     where the text tower does not use CLIP's tokens
 BUNDLE/open_clip_config.json   where open_clip could build the same model: it opens the folder too
@@ -14,14 +15,16 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 
 from ingest.tensors import read_tensors
 from ophclip.data.files import text_folder
@@ -42,6 +45,7 @@ from ophclip.models.description import (
     refuse_other_content,
 )
 from ophclip.models.dual_encoder import DualEncoder, build_model
+from ophclip.models.embed import embed_frames, embed_texts, pool_spans
 from ophclip.models.open_clip_folder import (
     described_for_open_clip,
     named_as_ours,
@@ -49,6 +53,7 @@ from ophclip.models.open_clip_folder import (
     read_open_clip_folder,
 )
 from ophclip.models.preprocess import Preprocess, build_preprocess
+from ophclip.models.training_record import RECORD_NAME, TrainingRecord, read_training_record
 from ophclip.models.weights import load_strictly
 
 
@@ -62,6 +67,35 @@ class Loaded:
     config: ModelConfig
     """`text.name` is the folder inside the bundle where the text tower is Hugging Face's."""
     weights_sha256: str
+    training: TrainingRecord | None = None
+    """What it was trained on, where the bundle says so."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return self.config.name
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor of cosines."""
+        return float(self.model.logit_scale.detach())
+
+    @property
+    def frame_side_px(self) -> int:
+        """Short side to which pictures may be decoded without loss."""
+        return self.config.visual.image_size_px
+
+    def embed_frames(self, frames: Iterable[NDArray[np.uint8]], batch: int = 64) -> NDArray[np.float32]:
+        """Pictures (uint8 RGB [H, W, 3]) -> unit vectors [N, D]."""
+        return embed_frames(self.model, self.preprocess, frames, batch)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts -> unit vectors [N, D]."""
+        return embed_texts(self.model, self.tokenizer, texts)
+
+    def pool_spans(self, vectors_td: NDArray[np.float32], spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Unit vectors of frames [T, D] and spans (first, stop) of them -> unit vectors [W, D]."""
+        return pool_spans(self.model, vectors_td, spans)
 
 
 def save_bundle(
@@ -70,6 +104,8 @@ def save_bundle(
     config: ModelConfig,
     card: Mapping[str, object],
     options: Mapping[str, Any] | None = None,
+    *,
+    training: TrainingRecord | None = None,
 ) -> str:
     """Write the bundle, replacing one that stands there whole; returns the SHA-256 of its weights.
 
@@ -79,6 +115,7 @@ def save_bundle(
         config: what the model was built from.
         card: rows of the card, beside what the model itself says.
         options: those of its training, for the card.
+        training: which videos it was trained on.
 
     Raises:
         ValueError: `folder` exists and is something other than a bundle.
@@ -98,6 +135,8 @@ def save_bundle(
     )
     if described := described_for_open_clip(config, sigmoid=model.logit_bias is not None):
         _write_json(draft / OPEN_CLIP_CONFIG_NAME, described)
+    if training is not None:
+        _write_json(draft / RECORD_NAME, dataclasses.replace(training, options=options or {}).to_json())
     facts = {"weights SHA-256": f"`{digest}`", **card}
     text = card_text(portable, facts, options=options, opens_in_open_clip=described is not None)
     (draft / CARD_NAME).write_text(text, encoding="utf-8")
@@ -143,6 +182,7 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu", *, downl
         tokenizer=build_tokenizer(config.text),
         config=config,
         weights_sha256=digest,
+        training=read_training_record(found),
     )
 
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ophclip.composing import typed
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME
 from ophclip.model_options import ModelConfig, TowerKind
+from ophclip.models.training_record import RECORD_NAME
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -21,11 +22,14 @@ CARD_NAME = "README.md"
 TEXT_FOLDER = "text"
 FORMAT_VERSION = 2
 OPEN_CLIP_CONFIG_NAME = "open_clip_config.json"
+OPEN_CLIP_PREFIX = "open_clip:"
+"""Before the name of a model that open_clip itself builds."""
 _MADE_HERE = '"made_by": "ophclip"'
 _OWN_NAMES = {
     WEIGHTS_NAME,
     CONFIG_NAME,
     CARD_NAME,
+    RECORD_NAME,
     TEXT_FOLDER,
     TOKENIZER_NAME,
     TOKENIZER_CONFIG_NAME,

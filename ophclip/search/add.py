@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ingest.media import frame_blocks, probe
 from ingest.shards import encode_jpeg
 from ophclip.config import IndexConfig
+from ophclip.evaluation.receipts import relative
 from ophclip.evaluation.vectors import grid_seconds
 from ophclip.models.bundle import Loaded
 from ophclip.models.embed import embed_frames, pool_spans
-from ophclip.search.catalogue import Catalogue, VideoEntry, WindowEntry, relative
+from ophclip.search.catalogue import Catalogue, VideoEntry, WindowEntry
 from ophclip.search.sources import SourceVideo
 from ophclip.search.windows import Window, cut_windows
 

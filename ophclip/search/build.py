@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ophclip.config import IndexConfig
+from ophclip.evaluation.receipts import relative
 from ophclip.models.description import Description, read_description
 from ophclip.progress import Progress
-from ophclip.search.catalogue import CATALOGUE_NAME, FORMAT, Catalogue, relative
+from ophclip.search.catalogue import CATALOGUE_NAME, FORMAT, Catalogue
 from ophclip.search.sources import find_sources, require_sources
 from ophclip.search.vectors import TABLES, made_vectors
 
@@ -57,6 +58,8 @@ def build_index(
 
     loaded = load_bundle(bundle, device=default_device())
     with Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
+        if corpus is not None:
+            catalogue.note_corpus(relative(corpus, out))
         known = catalogue.videos()
         added = 0
         for done, source in enumerate(sources):

@@ -6,7 +6,6 @@ It is the truth of an index; the files that FAISS reads are made from it. A vide
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 CATALOGUE_NAME = "catalogue.sqlite"
 FORMAT = "1"
+_CORPORA = "corpora"
 Table = Literal["windows", "videos"]
 _VECTORS: dict[Table, str] = {
     "windows": "SELECT window_id, vector FROM windows ORDER BY video_id, start_seconds",
@@ -178,6 +178,32 @@ class Catalogue:
             )
             self._connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """The corpora that videos came from, relative to the index folder; those of older indices are unknown."""
+        return tuple(json.loads(self.about.get(_CORPORA, "[]")))
+
+    def note_corpus(self, corpus: str) -> None:
+        """Remember that videos came from a corpus, given relative to the index folder."""
+        known = json.dumps(list(dict.fromkeys([*self.corpora, corpus])))
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_CORPORA, known))
+        self.about = {**self.about, _CORPORA: known}
+
+    def windows_at(self, video_id: str, second: float) -> list[WindowEntry]:
+        """The windows of a video that hold a second, in order."""
+        rows = self._connection.execute(
+            "SELECT window_id FROM windows WHERE video_id = ? AND start_seconds <= ? AND end_seconds >= ? "
+            "ORDER BY start_seconds",
+            (video_id, second, second),
+        ).fetchall()
+        return [self.window(row[0]) for row in rows]
+
+    def window_vector(self, window_id: str) -> NDArray[np.float32]:
+        """The vector [D] of one window."""
+        row = self._connection.execute("SELECT vector FROM windows WHERE window_id = ?", (window_id,)).fetchone()
+        return np.frombuffer(row[0], dtype="<f4")
+
     def describe(self, video: VideoEntry, narrations: Mapping[str, Sequence[str]]) -> None:
         """Write anew what is known of a video, and what is said over its windows by id; its vectors stay."""
         values = (video.path, video.title, video.license, int(video.narrated), video.video_id)
@@ -189,14 +215,6 @@ class Catalogue:
                 "UPDATE windows SET narrations = ? WHERE window_id = ?",
                 [(json.dumps(texts), window_id) for window_id, texts in narrations.items()],
             )
-
-
-def relative(path: Path, folder: Path) -> str:
-    """`path` as seen from `folder`, so that both can be moved together; absolute where there is no such way."""
-    try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()
 
 
 def _blob(vector_d: NDArray[np.float32]) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -155,11 +154,10 @@ class SearchIndex:
         return wordings_vector(self.loaded, wordings)
 
     def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
-        pixels_hwc = _picture(Path(image)) if isinstance(image, (Path, str)) else image
-        loaded = self.loaded
-        from ophclip.models.embed import embed_frames
+        from ophclip.data.pictures import read_picture
 
-        return self._pooled(embed_frames(loaded.model, loaded.preprocess, [pixels_hwc]))
+        pixels_hwc = read_picture(Path(image)) if isinstance(image, (Path, str)) else image
+        return self._pooled(self.loaded.embed_frames([pixels_hwc]))
 
     def _of_video(self, video: Path | str) -> NDArray[Any]:
         fps = float(self._catalogue.about["fps"])
@@ -169,9 +167,7 @@ class SearchIndex:
         return self._pooled(embed_video(loaded, Path(video), fps=fps, batch_frames=64).vectors_td)
 
     def _pooled(self, vectors_td: NDArray[np.float32]) -> NDArray[Any]:
-        from ophclip.models.embed import pool_spans
-
-        return np.asarray(pool_spans(self.loaded.model, vectors_td, [(0, len(vectors_td))])[0])
+        return np.asarray(self.loaded.pool_spans(vectors_td, [(0, len(vectors_td))])[0])
 
     def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
         return vector
@@ -229,12 +225,3 @@ def open_index(folder: Path | str, bundle: Path | str | Loaded | None = None) ->
         ValueError: there is no index, or it is damaged.
     """
     return SearchIndex(folder, bundle)
-
-
-def _picture(path: Path) -> NDArray[np.uint8]:
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a picture and there is no such file")
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError(f"{path}: not a picture that can be read; expected JPEG or PNG")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)

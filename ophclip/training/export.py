@@ -60,7 +60,8 @@ def export_bundle(run: Path, out: Path) -> Path:
     prefix = AVERAGE_PREFIX if averaged else "model."
     tensors = {name.removeprefix(prefix): value for name, value in checkpoint.module.items() if name.startswith(prefix)}
     model.load_state_dict(tensors, strict=True)
-    save_bundle(out, model, config.model, run_card(config, folder, checkpoint.step), run_options(config))
+    card, record = run_card(config, folder, checkpoint.step), folder.training_record()
+    save_bundle(out, model, config.model, card, run_options(config), training=record)
     return out
 
 

@@ -24,6 +24,7 @@ from torch import distributed
 
 from ingest import atomic
 from ophclip.config import Precision, TrainConfig, TrainerConfig
+from ophclip.data.corpus import drawn_videos
 from ophclip.data.files import named_files
 from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
@@ -81,6 +82,9 @@ def _train(
     config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks, resumed: Checkpoint | None
 ) -> None:
     corpus, module = _build(config, resumed)
+    if ranks.is_first:
+        texts = config.loss.contrastive is not Contrastive.NONE
+        folder.note_videos(drawn_videos(corpus.reader, config.data.silent_share, texts=texts))
     callbacks: list[Callback] = [Restoring(resumed)]
     recorder = Recorder(folder.metrics, resumed, progress) if ranks.is_first else None
     if recorder is not None:
@@ -107,7 +111,8 @@ def _train(
 
 def _finish(config: TrainConfig, folder: RunFolder, module: TrainingModule, seconds: float) -> None:
     card = run_card(config, folder, config.trainer.steps)
-    save_bundle(folder.bundle, module.exported, config.model, card, run_options(config))
+    record = folder.training_record()
+    save_bundle(folder.bundle, module.exported, config.model, card, run_options(config), training=record)
     folder.finish(config.trainer.steps, round(seconds, 3))
 
 

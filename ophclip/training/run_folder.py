@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from ingest import atomic
 from ophclip.config import TrainConfig
+from ophclip.models.training_record import RECORD_NAME, TrainingRecord, read_training_record
 
 FORMAT_VERSION = 1
 MAY_CHANGE = frozenset(
@@ -37,7 +38,7 @@ MAY_CHANGE = frozenset(
 
 
 class RunFolder:
-    """`OUT`: config.yaml, run.json, metrics.csv, checkpoints/, bundle/."""
+    """`OUT`: config.yaml, run.json, training.json, metrics.csv, checkpoints/, bundle/."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -79,6 +80,16 @@ class RunFolder:
         """Fingerprint and contents of the corpus that the run was begun with."""
         content = self._read()
         return {"corpus": content["corpus"], **content.get("corpus_contents", {})}
+
+    def note_videos(self, videos: Mapping[str, str]) -> None:
+        """Note which videos the run may draw, id -> SHA-256, unless that is known."""
+        if not (self.out / RECORD_NAME).is_file():
+            record = TrainingRecord(corpus=self._read()["corpus"], videos=videos)
+            atomic.write_json(self.out / RECORD_NAME, record.to_json())
+
+    def training_record(self) -> TrainingRecord | None:
+        """Which videos the run may draw; None for one that another version began."""
+        return read_training_record(self.out)
 
     def finished(self) -> Mapping[str, Any] | None:
         """Steps and seconds of a run that is done and whose bundle is there, else None."""

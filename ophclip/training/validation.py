@@ -58,7 +58,8 @@ class _Retrieval:
     frames: int
 
     def figures(self, store: EmbeddingStore) -> dict[str, float]:
-        found = evaluate_pairs(store.loaded, self.reader, self.level, self.frames).text_to_visual
+        assert isinstance(store.model, Loaded)
+        found = evaluate_pairs(store.model, self.reader, self.level, self.frames).text_to_visual
         return {**{f"recall_at_{k}": share for k, share in found.at.items()}, "median_rank": found.median_rank}
 
 

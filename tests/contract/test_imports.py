@@ -37,6 +37,8 @@ LIGHT = (
     "ophclip.evaluation.checking",
     "ophclip.evaluation.comparing",
     "ophclip.evaluation.probes.run",
+    "ophclip.evaluation.embedding_writer",
+    "ophclip.evaluation.scoring",
     "ophclip.evaluation.runs",
     "ophclip.evaluation.verifying",
     "ophclip.models.description",

@@ -85,5 +85,5 @@ def test_real_tables_without_their_videos_are_told_apart_from_usable(
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no dataset named 'nix'; expected one of cataract101, cat21"):
+    with pytest.raises(ValueError, match="no dataset named 'nix'; `ophclip datasets` lists them: cataract101, cat21"):
         check("nix", tmp_path)

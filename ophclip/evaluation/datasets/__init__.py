@@ -82,8 +82,8 @@ def dataset_entry(name: str) -> Entry:
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"no dataset named {name!r}{meant} `ophclip datasets` lists them: {', '.join(DATASETS)}")
+        meant = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no dataset named {name!r}{meant}; `ophclip datasets` lists them: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

@@ -101,7 +101,7 @@ def read_cataract1k_clips(root: Path, videos: Sequence[Path] = (), *, with_video
                 file_id=inside.stem, path=path, labels=(clip.segment.label,), video_id=clip.video_id, split=clip.split
             )
         )
-    return FileDataset(source=CATARACT1K_CLIPS.source, classes=PHASES, files=tuple(files))
+    return FileDataset(source=CATARACT1K_CLIPS.source, task=Task.CLIP, classes=PHASES, files=tuple(files))
 
 
 def _phases(folder: Path) -> list[LabelSegment]:

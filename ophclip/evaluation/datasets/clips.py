@@ -34,7 +34,7 @@ CATRELDET = Facts(
         "localization, ICPR 2020",
         obtain="ask for it at ftp.itec.aau.at/datasets/ovid and unpack it; a folder per phase holds train and test",
         overlap_rule="a clip has one class",
-        background_rule="clips of other phases are the class Rest",
+        background_rule="clips of other phases are the class Rest, which of five ways may show another of the four",
     ),
     task=Task.CLIP,
     classes=5,
@@ -87,7 +87,9 @@ def _read(facts: Facts, phases: Mapping[str, str], root: Path, group: str = "") 
     files = tuple(found)
     if not files:
         raise ValueError(f"{root}: no clip in it or its folders; is the folder the right one, and unpacked?")
-    return FileDataset(source=facts.source, classes=(*dict.fromkeys(phases.values()), REST), files=files)
+    return FileDataset(
+        source=facts.source, task=facts.task, classes=(*dict.fromkeys(phases.values()), REST), files=files
+    )
 
 
 def _file(root: Path, path: Path, phases: Mapping[str, str], group: str) -> LabelledFile:

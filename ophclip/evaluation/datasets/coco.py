@@ -157,7 +157,7 @@ def _read(
                 raise ValueError(f"{path}: picture {file.file_id} is annotated twice")
             if with_videos and not file.path.is_file():
                 raise ValueError(f"{file.path}: expected this picture of {path}; unpack the rest")
-    return FileDataset(source=facts.source, classes=tuple(tools), files=tuple(files.values()))
+    return FileDataset(source=facts.source, task=facts.task, classes=tuple(tools), files=tuple(files.values()))
 
 
 def _coco(path: Path) -> dict[str, Any] | None:

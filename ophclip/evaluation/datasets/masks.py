@@ -82,7 +82,7 @@ def read_cadis(
     if not labels:
         raise ValueError(f"{root / 'Video01' / 'Labels'}: expected masks in it and there are none; is it unpacked?")
     files = tuple(_file(path, TASKS[task], [root, *videos], with_videos=with_videos) for path in labels)
-    return FileDataset(source=CADIS[task].source, classes=tuple(TASKS[task]), files=files)
+    return FileDataset(source=CADIS[task].source, task=Task.PICTURE, classes=tuple(TASKS[task]), files=files)
 
 
 def cadis_reader(task: int) -> Reader:

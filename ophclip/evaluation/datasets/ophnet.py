@@ -27,18 +27,31 @@ OTHERS = 106
 """Operations with fewer than fifteen clips were put together by the owner."""
 
 
-def _source(name: str) -> Source:
+def _source(name: str, background_rule: str) -> Source:
     return Source(
         name=name,
         license="MIT (annotations); videos under the terms of their owners",
         citation="Hu et al., OphNet: a large-scale video benchmark for ophthalmic surgical workflow, ECCV 2024",
         obtain="clone minghu0830/OphNet-benchmark for the tables, ask its authors for the videos",
+        background_rule=background_rule,
     )
 
 
-OPHNET = Facts(source=_source("ophnet-phase"), task=Task.PHASE, classes=52, protocol="video_macro_v1", prompts="ophnet")
-OPHNET_OPERATIONS = Facts(source=_source("ophnet-operations"), task=Task.PHASE, classes=107, protocol="video_macro_v1")
-OPHNET_SURGERIES = Facts(source=_source("ophnet-surgeries"), task=Task.PROCEDURE, classes=80, protocol="")
+_OTHERS_RULE = "seconds outside every segment are unlabelled and not scored; Others is a class like any other"
+_SURGERIES_RULE = "a video shows the surgeries that are listed of it and no other"
+OPHNET = Facts(
+    source=_source("ophnet-phase", _OTHERS_RULE),
+    task=Task.PHASE,
+    classes=52,
+    protocol="video_macro_v1",
+    prompts="ophnet",
+)
+OPHNET_OPERATIONS = Facts(
+    source=_source("ophnet-operations", _OTHERS_RULE), task=Task.PHASE, classes=107, protocol="video_macro_v1"
+)
+OPHNET_SURGERIES = Facts(
+    source=_source("ophnet-surgeries", _SURGERIES_RULE), task=Task.PROCEDURE, classes=80, protocol="file_map"
+)
 
 
 def read_ophnet_phases(
@@ -93,7 +106,9 @@ def read_ophnet_surgeries(root: Path, videos: Sequence[Path] = (), *, with_video
         LabelledFile(file_id=video_id, path=path, labels=labels, video_id=video_id)
         for (video_id, (_, labels)), path in zip(lines.items(), paths, strict=True)
     )
-    return FileDataset(source=OPHNET_SURGERIES.source, classes=tuple(names.values()), files=tuple(files))
+    return FileDataset(
+        source=OPHNET_SURGERIES.source, task=Task.PROCEDURE, classes=tuple(names.values()), files=tuple(files)
+    )
 
 
 _Namer = Callable[[Row, str, str], str]

@@ -1,4 +1,4 @@
-"""The models whose features are probed: the bundle, the same architecture with random weights, and others."""
+"""The models whose features are probed: the given one, its architecture with random weights, and others."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from ophclip.evaluation.embedding import EmbeddingStore, default_device
-from ophclip.models.bundle import Loaded, load_bundle
+from ophclip.evaluation.embedder import Encoder
+from ophclip.evaluation.embedding import EmbeddingStore
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.evaluation.opening import opened
+from ophclip.evaluation.probes.names import RANDOM
+from ophclip.models.bundle import Loaded
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.probe_options import ProbeConfig
 
-BUNDLE, RANDOM = "bundle", "random"
+if TYPE_CHECKING:
+    from ophclip.evaluation.opening import Given
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,35 +28,36 @@ class Contender:
     """A model by the name that it has in the result."""
 
     name: str
-    loaded: Loaded
+    model: Encoder | EmbeddingFolder
     store: EmbeddingStore
 
+    @property
+    def loaded(self) -> Loaded:
+        """What can be trained.
 
-def contender_names(against: Sequence[Path], *, scratch: bool) -> tuple[str, ...]:
-    """How the models are called: `bundle`, `random`, and the others by their folders.
-
-    Raises:
-        ValueError: two would have the same name.
-    """
-    names = [BUNDLE, *([RANDOM] if scratch else []), *(path.resolve().name for path in against)]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"--against: two models would be called {twice[0]!r}; rename or link one of the folders")
-    return tuple(names)
+        Raises:
+            ValueError: it is no bundle.
+        """
+        if not isinstance(self.model, Loaded):
+            raise ValueError(f"{self.name}: finetune trains a bundle or a folder of open_clip's; leave it out of heads")
+        return self.model
 
 
-def contenders(bundle: Path, against: Sequence[Path], config: ProbeConfig, cache: Path) -> Iterator[Contender]:
+def contenders(models: Sequence[tuple[str, Given]], config: ProbeConfig, cache: Path) -> Iterator[Contender]:
     """Each model, loaded when its turn comes; what it sees of videos is kept in `cache`.
 
     Raises:
-        ValueError: a folder is no bundle.
+        ValueError: weights are damaged.
     """
-    device = default_device()
-    first = load_bundle(bundle, device=device)
-    yield _contender(BUNDLE, first, config, cache)
-    if config.scratch:
-        yield _contender(RANDOM, from_scratch(first, config.seed), config, cache)
-    for path in against:
-        yield _contender(path.resolve().name, load_bundle(path, device=device), config, cache)
+    (name, given), *others = models
+    first = opened(given)
+    yield _contender(name, first, config, cache)
+    for name, given in others:
+        if name == RANDOM:
+            assert isinstance(first, Loaded)
+            yield _contender(name, from_scratch(first, config.seed), config, cache)
+        else:
+            yield _contender(name, opened(given), config, cache)
 
 
 def from_scratch(loaded: Loaded, seed: int) -> Loaded:
@@ -58,12 +65,12 @@ def from_scratch(loaded: Loaded, seed: int) -> Loaded:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(loaded.config, pretrained=False, sigmoid=loaded.model.logit_bias is not None)
-    return replace(loaded, model=model.to(loaded.model.device).eval(), weights_sha256=_sha256(model))
+    return replace(loaded, model=model.to(loaded.model.device).eval(), weights_sha256=_sha256(model), training=None)
 
 
-def _contender(name: str, loaded: Loaded, config: ProbeConfig, cache: Path) -> Contender:
-    store = EmbeddingStore(loaded=loaded, fps=config.fps, batch_frames=config.batch_frames, folder=cache)
-    return Contender(name=name, loaded=loaded, store=store)
+def _contender(name: str, model: Encoder | EmbeddingFolder, config: ProbeConfig, cache: Path) -> Contender:
+    store = EmbeddingStore(model=model, fps=config.fps, batch_frames=config.batch_frames, folder=cache)
+    return Contender(name=name, model=model, store=store)
 
 
 def _sha256(model: DualEncoder) -> str:

@@ -6,7 +6,7 @@ Shapes: N labelled seconds of all test videos, V test videos, C classes, S draws
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Header:
 
     provenance: Mapping[str, Any]
     classes: tuple[str, ...]
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    """Of the bundle and the test videos."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -104,6 +106,7 @@ def result_tree(header: Header, truth: Truth, lines: Sequence[Line]) -> dict[str
         "task": "probe",
         "labels": "phases" if truth.exclusive else "presence",
         "provenance": header.provenance,
+        **header.receipt,
         "classes": list(header.classes),
         "chance": chance(header, truth),
         "meanings": MEANINGS,

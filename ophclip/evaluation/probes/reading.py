@@ -11,6 +11,7 @@ from ophclip.evaluation.probes.budgets import Budget
 from ophclip.evaluation.probes.cells import Cell, read_cells, read_truth
 from ophclip.evaluation.probes.figures import Header, lines_of, result_tree
 from ophclip.evaluation.probes.run import RESULT_NAME
+from ophclip.evaluation.receipts import read_receipt
 
 
 def probe_file(place: Path) -> Path | None:
@@ -31,7 +32,8 @@ def written_and_found(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]
     out = path.parent
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        header = Header(provenance=tree["provenance"], classes=tuple(tree["classes"]))
+        receipt = read_receipt(tree).to_json()
+        header = Header(provenance=tree["provenance"], classes=tuple(tree["classes"]), receipt=receipt)
         cells = [cell for row in tree["figures"] for cell in _cells(row)]
         truth = read_truth(out)
         lines = lines_of(list(read_cells(out, cells)), truth, len(header.classes))

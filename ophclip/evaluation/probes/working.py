@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingest.atomic import write_json
+from ophclip.evaluation.copies import leakage_of
+from ophclip.evaluation.leakage import Leakage
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.plots import save_figure
 from ophclip.evaluation.probes.budgets import Budget, drawn_picks, share_budgets
@@ -26,7 +28,7 @@ from ophclip.evaluation.probes.cells import (
     write_cell,
     write_truth,
 )
-from ophclip.evaluation.probes.contenders import Contender, contender_names, contenders
+from ophclip.evaluation.probes.contenders import Contender, contenders
 from ophclip.evaluation.probes.figures import Header, lines_of, result_tree
 from ophclip.evaluation.probes.heads import OF_SHOTS, WITHOUT_CHANCE, Task, answer_of, head_options, tuned_answer
 from ophclip.evaluation.probes.parting import Parted
@@ -35,21 +37,26 @@ from ophclip.evaluation.probes.run import RESULT_NAME, Probed
 from ophclip.evaluation.probes.samples import ProbeVideo, probe_videos
 from ophclip.evaluation.probes.table import headline, write_cells_table
 from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
-from ophclip.evaluation.records import PhaseDataset
+from ophclip.evaluation.receipts import Given as GivenTo
+from ophclip.evaluation.receipts import Receipt, SourceFile, relative
+from ophclip.evaluation.records import PhaseDataset, labelled_files
 from ophclip.evaluation.results import code_version
 from ophclip.probe_options import ProbeConfig, ProbeHead
 from ophclip.progress import Progress
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.opening import Given
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 
 def probe_parts(
-    bundle: Path,
+    models: Sequence[tuple[str, Given]],
     parted: Parted,
     out: Path,
     *,
     config: ProbeConfig,
-    against: Sequence[Path] = (),
+    given: GivenTo,
     progress: Progress | None = None,
 ) -> Probed:
     """Probe each model on a dataset in two parts and write what is found into `out`.
@@ -58,15 +65,14 @@ def probe_parts(
         ValueError: a video cannot be decoded or has no labels, or two models see its seconds differently.
     """
     began = time.perf_counter()
-    names = contender_names(against, scratch=config.scratch)
-    work = _Work(parted, out, config, models=len(names), progress=progress)
-    weights = {}
-    for model in contenders(bundle, against, config, out / "embeddings"):
+    work = _Work(parted, out, config, models=len(models), progress=progress)
+    for model in contenders(models, config, out / "embeddings"):
         work.probe(model)
-        weights[model.name] = {"name": model.loaded.config.name, "weights_sha256": model.loaded.weights_sha256}
-        work.frames += model.store.frames_encoded
     assert work.truth is not None
-    header = Header(provenance=_provenance(parted, config, weights, work.never), classes=parted.train.classes)
+    receipt = Receipt(given=given, files=work.files, leakage=work.leakage)
+    header = Header(
+        provenance=_provenance(parted, config, work), classes=parted.train.classes, receipt=receipt.to_json()
+    )
     lines = lines_of(work.finished, work.truth, len(header.classes))
     tree = result_tree(header, work.truth, lines)
     write_json(out / RESULT_NAME, tree)
@@ -74,7 +80,13 @@ def probe_parts(
     save_figure(gain_picture(header, lines, tree["chance"]), out / "gain.png")
     spent = {"frames_encoded": work.frames, "cells_made": work.made, "wall_seconds": time.perf_counter() - began}
     write_json(out / "throughput.json", spent)
-    return Probed(path=out / RESULT_NAME, headline=headline(header, lines), never_learned=work.never, tree=tree)
+    return Probed(
+        path=out / RESULT_NAME,
+        headline=headline(header, lines) + work.leakage.alarm,
+        never_learned=work.never,
+        leakage=work.leakage,
+        tree=tree,
+    )
 
 
 class _Work:
@@ -88,6 +100,9 @@ class _Work:
         self.truth: Truth | None = None
         self.finished: list[Finished] = []
         self.never: dict[str, int] = {}
+        self.weights: dict[str, dict[str, str]] = {}
+        self.files: dict[str, SourceFile] = {}
+        self.leakage = Leakage()
         self.frames = self.made = 0
         self._progress = progress
         self._done = 0
@@ -104,6 +119,8 @@ class _Work:
         for cell in planned(model.name, self.config, len(train)):
             self._advance(cell.place)
             self.finished.append(self._cell(model, cell, train, test))
+        self.weights[model.name] = {"name": model.model.name, "weights_sha256": model.model.weights_sha256}
+        self.frames += model.store.frames_encoded
 
     def _advance(self, message: str) -> None:
         if self._progress is not None:
@@ -116,6 +133,7 @@ class _Work:
         if self.truth is None:
             self.truth, self.never = truth, never_learned(train, test, self.parted.train.classes)
             write_truth(self.out, truth)
+            self._keep_receipt(model)
         elif not (
             np.array_equal(truth.seconds_n, self.truth.seconds_n)
             and np.array_equal(truth.labels, self.truth.labels, equal_nan=not self.exclusive)
@@ -123,6 +141,15 @@ class _Work:
             raise ValueError(
                 f"{model.name}: its frames are of other seconds than those of the bundle; use one fps for all"
             )
+
+    def _keep_receipt(self, model: Contender) -> None:
+        """Which files are scored, and whether the training of the first model saw one of them."""
+        paths = labelled_files(self.parted.test)
+        hashes = {name: model.store.video(path).sha256 for name, path in paths.items()}
+        self.files = {
+            name: SourceFile(path=relative(path, self.out), sha256=hashes[name]) for name, path in paths.items()
+        }
+        self.leakage = leakage_of(model.model.training, hashes, paths, None)
 
     def _cell(self, model: Contender, cell: Cell, train: Sequence[ProbeVideo], test: Sequence[ProbeVideo]) -> Finished:
         inputs = self._inputs(model, cell)
@@ -144,7 +171,7 @@ class _Work:
         return digest(
             {
                 "split": self.parted.sha256,
-                "weights": model.loaded.weights_sha256,
+                "weights": model.model.weights_sha256,
                 "head": head_options(ProbeHead(cell.head), self.config),
                 "cell": cell.place,
                 "fps": self.config.fps,
@@ -202,9 +229,7 @@ def _predicted(scores: Sequence[Floats], exclusive: bool) -> Predicted:
     return stacked_nc.argmax(axis=1).astype(np.int16) if exclusive else stacked_nc.astype(np.float32)
 
 
-def _provenance(
-    parted: Parted, config: ProbeConfig, weights: Mapping[str, Any], never: Mapping[str, int]
-) -> dict[str, Any]:
+def _provenance(parted: Parted, config: ProbeConfig, work: _Work) -> dict[str, Any]:
     phases = isinstance(parted.train, PhaseDataset)
     protocol = VIDEO_MACRO_V1 if phases else INSTRUMENT_VIDEO_MAP
     return {
@@ -217,8 +242,8 @@ def _provenance(
             "test": [video.video_id for video in parted.test.videos],
             "left_out": parted.left_out,
         },
-        "classes_never_in_training": dict(never),
-        "models": dict(weights),
+        "classes_never_in_training": dict(work.never),
+        "models": dict(work.weights),
         "options": asdict(config),
         "code_version": code_version(),
         "libraries": {name: metadata.version(name) for name in _LIBRARIES},
