@@ -18,6 +18,7 @@ from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.opening import opened
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.presence import presence_result, presence_score
+from ophclip.evaluation.probes.reading import probe_file, written_and_found
 from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.receipts import Receipt, read_receipt
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
@@ -57,11 +58,15 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     retrieval from `ranks.csv`.
 
     Predictions must also be what scores highest, where scores are there. What cannot follow from those (provenance,
-    throughput, summaries of single prompt styles, bars) is taken as it is.
+    throughput, summaries of single prompt styles, bars) is taken as it is. A probe is computed again from the
+    predictions of every training set.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
+    if probe := probe_file(place):
+        tree, found = written_and_found(probe)
+        return tuple(_mismatches(probe, found, tree, SAME))
     if is_matching(place):
         matching = read_matching(place)
         return tuple(_mismatches(matching.path, matching.again().to_json(), matching.tree, SAME))
@@ -90,8 +95,8 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         past_the_end=written.tree["past_the_end"],
     )
     again = replace(again, receipt=read_receipt(written.tree))
-    found = _mismatches(written.path, again.to_json(), written.tree, SAME)
-    return (*found, *_transition_mismatches(written), *_score_mismatches(written))
+    differing = _mismatches(written.path, again.to_json(), written.tree, SAME)
+    return (*differing, *_transition_mismatches(written), *_score_mismatches(written))
 
 
 def _transition_mismatches(written: Written) -> Iterator[Mismatch]:

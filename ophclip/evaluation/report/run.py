@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ophclip.evaluation.probes.reading import probe_file
 from ophclip.evaluation.reading import read_tree
-
-PROBE_NAME = "probe_result.json"
 
 
 def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
@@ -29,8 +28,8 @@ def write_report(places: Sequence[Path], out: Path) -> tuple[Path, ...]:
 
 def _result(place: Path) -> tuple[Path, dict[str, Any]]:
     """The file of a result, or of a probe, and what it holds."""
-    path = place / PROBE_NAME if (place / PROBE_NAME).is_file() else place
-    if path.name != PROBE_NAME or not path.is_file():
+    path = probe_file(place)
+    if path is None:
         return read_tree(place)
     try:
         return path, dict(json.loads(path.read_text(encoding="utf-8")))
