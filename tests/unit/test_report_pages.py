@@ -182,6 +182,20 @@ def test_what_makes_figures_doubtful_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_raw_causal_and_offline_figures_stand_apart(tmp_path: Path) -> None:
+    found = result(smoothed=True)
+    page = _report(tmp_path / "report.html", write_phases(tmp_path / "a", found))
+    figures = {"no": found.summary, **{kind: one.summary for kind, one in found.smoothed.items()}}
+    assert set(figures) == {"no", "causal", "offline"}
+    for kind, summary in figures.items():
+        assert f"macro F1, {kind} smoothing{summary['f1'].mean:.3f}" in page.words
+    assert "needs the whole video" in page.words
+    rows = {row[0] for name, table in page.saved().items() if name.startswith("ribbon") for row in table[1:]}
+    assert rows == {"truth", "predicted", "causal", "offline"}
+    paper = (tmp_path / "report.tex").read_text()
+    assert all(f"m, {kind} smoothing & " in paper for kind in ("causal", "offline"))
+
+
 def test_an_alarm_stands_above_everything(tmp_path: Path) -> None:
     folder = write_phases(tmp_path / "a", result(), scores=False)
     tree = json.loads((folder / "result.json").read_text())
