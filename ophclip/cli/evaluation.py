@@ -58,10 +58,10 @@ def zeroshot(
             trained_on=trained_on,
             progress=progress,
         )
-    show_headline(result.headline, result.receipt.leakage, out)
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
 
 
-def show_headline(headline: str, leakage: Leakage, out: Path) -> None:
+def show_headline(headline: str, leakage: Leakage, file: Path) -> None:
     """Print the headline, red where training saw the videos, and what is known of that."""
     from rich.console import Console
     from rich.markup import escape
@@ -70,7 +70,7 @@ def show_headline(headline: str, leakage: Leakage, out: Path) -> None:
 
     console = Console(soft_wrap=True, highlight=False)
     styles = {Finding.SEEN: "bold red", Finding.NAMESAKES: "yellow"}
-    console.print(escape(f"{headline}; {out / 'result.json'}"), style=styles.get(leakage.finding, ""))
+    console.print(escape(f"{headline}; {file}"), style=styles.get(leakage.finding, ""))
     if leakage.finding is not Finding.SEEN:
         console.print(escape(leakage.told), style=styles.get(leakage.finding, "dim"))
 
@@ -105,7 +105,7 @@ def retrieval(
     config = compose("retrieval", overrides or [], MatchingConfig)
     with shown("retrieval") as progress:
         result = match_corpus(bundle, corpus, out, config=config, trained_on=trained_on, progress=progress)
-    show_headline(result.headline, result.receipt.leakage, out)
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
 
 
 @app.command()
@@ -169,6 +169,7 @@ def verify(
     videos: Videos = None,
 ) -> None:
     """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
+    from ophclip.evaluation.probes.reading import probe_file
     from ophclip.evaluation.verifying import verify_from_videos, verify_result
 
     if len({bundle is None, dataset is None, root is None}) > 1:
@@ -182,4 +183,4 @@ def verify(
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
     typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
-    _repeat_alarm(result)
+    _repeat_alarm(probe_file(result) or result)

@@ -288,9 +288,10 @@ class FileResult:
     def headline(self) -> str:
         """Its main figures in one line."""
         name, first = next(iter(self.summary.items()))
+        word = "files" if self.task is Task.PROCEDURE else f"{self.task.value}s"
         return (
             f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
-            f"(chance {self.chance[name]:.3f}), {len(self.files)} files of {len(self.videos)} videos"
+            f"(chance {self.chance[name]:.3f}), {len(self.files)} {word} of {len(self.videos)} videos"
             f"{self.receipt.leakage.alarm}"
         )
 

@@ -19,8 +19,8 @@ from ingest.shards import user_cache
 from ingest.status import open_corpus
 from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
-from ophclip.evaluation.embedding_folder import EmbeddingFolder, is_embedding_folder
-from ophclip.evaluation.opening import looked_at, opened
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.evaluation.opening import holds_vectors, looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.receipts import given_to
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
@@ -57,14 +57,10 @@ def asked(
     Raises:
         ValueError: model, dataset or prompts are not what they should be.
     """
-    only_vectors = isinstance(model, EmbeddingFolder) or (
-        isinstance(model, Path | str) and is_embedding_folder(Path(model))
-    )
-    parts = read_parts(name, root, videos, config, with_videos=not only_vectors)
+    parts = read_parts(name, root, videos, config, with_videos=not holds_vectors(model))
     dataset = parts.scored
     seen = looked_at(model)
-    vectors = seen if isinstance(seen, EmbeddingFolder) else None
-    own = vectors.prompts if vectors is not None and not prompts else None
+    own = seen.prompts if isinstance(seen, EmbeddingFolder) and not prompts else None
     chosen = own or prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=tells_apart(dataset))
     if isinstance(dataset, PhaseDataset) and config.smoothing.transitions:

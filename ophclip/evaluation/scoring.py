@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.atomic import write_text
+from ingest.shards import sha256_of
 from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.copies import leakage_of
@@ -94,13 +95,18 @@ def _receipt(
     given: Given | None,
     trained_on: Path | None,
 ) -> Receipt:
-    """Which files were scored, and whether training saw one of them."""
-    paths = labelled_files(dataset)
-    hashes = {video_id: store.video(path).sha256 for video_id, path in paths.items()}
-    files = {
-        video_id: SourceFile(path=relative(path, out), sha256=hashes[video_id]) for video_id, path in paths.items()
-    }
-    leakage = leakage_of(store.model.training, hashes, paths, trained_on)
+    """Which files were scored, and whether training saw one of them.
+
+    Vectors that do not say of which bytes they were made stand for themselves: their content is compared with nothing.
+    """
+    paths, files, content = labelled_files(dataset), {}, {}
+    for video_id, path in paths.items():
+        sha256, read = store.video(path).sha256, path
+        if isinstance(store.model, EmbeddingFolder) and sha256 == sha256_of(store.model.file_of(path)):
+            read = store.model.file_of(path)
+        files[video_id] = SourceFile(path=relative(read, out), sha256=sha256)
+        content[video_id] = sha256 if read is path else ""
+    leakage = leakage_of(store.model.training, content, paths, trained_on)
     return Receipt(given=given or Given(), files=files, leakage=leakage)
 
 

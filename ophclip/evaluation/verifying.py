@@ -19,6 +19,7 @@ from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.opening import opened
 from ophclip.evaluation.operating import operating_point
 from ophclip.evaluation.phases import phase_result
+from ophclip.evaluation.probes.reading import probe_file, written_and_found
 from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
 from ophclip.evaluation.receipts import Receipt, read_receipt
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
@@ -57,11 +58,14 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     from the `ranks.csv` of a retrieval.
 
     What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence chance and
-    bars) is taken as it is.
+    bars) is taken as it is. A probe is computed again from the predictions of every training set.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
     """
+    if probe := probe_file(place):
+        tree, found = written_and_found(probe)
+        return tuple(_mismatches(probe, found, tree, SAME))
     if is_matching(place):
         matching = read_matching(place)
         return tuple(_mismatches(matching.path, matching.again().to_json(), matching.tree, SAME))

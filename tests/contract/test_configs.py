@@ -11,10 +11,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from ophclip.composing import compose
-from ophclip.config import DemoConfig, IndexConfig, Precision, TrainConfig, ZeroShotConfig
+from ophclip.config import DemoConfig, IndexConfig, MatchingConfig, Precision, TrainConfig, ZeroShotConfig
 from ophclip.model_options import ModelConfig
 from ophclip.monitoring import TITLES
 from ophclip.objectives import RetrievalMode
+from ophclip.probe_options import ProbeConfig, ProbeHead
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
@@ -64,8 +65,11 @@ def test_every_model_composes(name: str) -> None:
 
 def test_other_primaries_compose() -> None:
     assert compose("zeroshot", [], ZeroShotConfig) == ZeroShotConfig()
+    assert compose("retrieval", ["seed=2"], MatchingConfig) == MatchingConfig(seed=2)
     assert compose("index", ["stride_seconds=1"], IndexConfig) == IndexConfig(stride_seconds=1.0)
     assert compose("demo", ["out=here"], DemoConfig).out == "here"
+    assert compose("probe", [], ProbeConfig) == ProbeConfig()
+    assert compose("probe", ["heads=[linear,finetune]"], ProbeConfig).heads == [ProbeHead.LINEAR, ProbeHead.FINETUNE]
     from ingest.config import IngestConfig
 
     assert isinstance(compose("ingest", [], IngestConfig), IngestConfig)
