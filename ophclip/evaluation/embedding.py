@@ -5,6 +5,7 @@ Shapes: T frames, D width, C classes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 import zipfile
@@ -32,7 +33,7 @@ _FRAMES_A_PASS, _WHOLE_FRAMES_A_PASS = 256, 32
 class EmbeddingStore:
     """Embeds each video and each sentence once, or finds their vectors in a folder that another model made.
 
-    With a `folder`, what was embedded of videos is found again there, by weights and file content.
+    With a `folder`, what was embedded of videos is found again there, by model and file content.
     """
 
     model: Encoder | EmbeddingFolder
@@ -78,7 +79,7 @@ class EmbeddingStore:
         sha256 = sha256_of(path)
         kept = None
         if self.folder is not None:
-            kept = self.folder / self.model.weights_sha256[:16] / f"{sha256[:32]}-{self.fps:g}fps.npz"
+            kept = self.folder / _encoder_key(self.model) / f"{sha256[:32]}-{self.fps:g}fps.npz"
             if found := _read_cache(kept, sha256):
                 return found
         embedded = embed_video(self.model, path, fps=self.fps, batch_frames=self.batch_frames, sha256=sha256)
@@ -86,6 +87,12 @@ class EmbeddingStore:
         if kept is not None:
             _write_cache(kept, embedded)
         return embedded
+
+
+def _encoder_key(encoder: Encoder) -> str:
+    """What vectors of frames depend on: the same weights are another model under another name or at another size."""
+    about = f"{encoder.name}|{encoder.frame_side_px}"
+    return f"{encoder.weights_sha256[:16]}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
 
 
 def embed_video(encoder: Encoder, path: Path, *, fps: float, batch_frames: int, sha256: str = "") -> EmbeddedVideo:

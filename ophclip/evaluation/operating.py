@@ -60,10 +60,16 @@ def rule_of(recall: float) -> str:
 def learned_bars(present_nc: Floats, scores_nc: Floats, recall: float) -> Floats:
     """A bar for each class [C] by labels and scores [N, C]; yes is what reaches it. NaN without a positive.
 
-    The highest bar that finds the share `recall` of the positives, or for 0 the (highest) one of the best F1.
+    The highest bar that finds the share `recall` of the positives, or for 0 the (highest) one of the best F1; it stands
+    halfway between the lowest score that reaches it and the next below, so that rounding decides nothing.
     """
     columns = zip(present_nc.T, scores_nc.T, strict=True)
-    return np.array([recall_bar(*column, recall) if recall else _best_bar(*column) for column in columns])
+    return np.array([_halfway(recall_bar(*one, recall) if recall else _best_bar(*one), *one) for one in columns])
+
+
+def _halfway(lowest: float, present_n: Floats, scores_n: Floats) -> float:
+    below_n = scores_n[~np.isnan(present_n) & (scores_n < lowest)]
+    return (lowest + float(below_n.max())) / 2 if below_n.size else lowest
 
 
 def _best_bar(present_n: Floats, scores_n: Floats) -> float:
