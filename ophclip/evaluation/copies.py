@@ -87,7 +87,16 @@ def look_for_copies(
         seen=tuple(best[video_id] for video_id in evaluated if video_id in best),
     )
     names = ("max_distance", "min_share", "min_similarity")
-    return replace(leakage, thresholds={name: float(getattr(config, name)) for name in names})
+    thresholds = {name: float(getattr(config, name)) for name in names}
+    return replace(
+        leakage, thresholds=thresholds, reason="" if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
+    )
+
+
+def _why_not(trained_on: Path, covered: bool) -> str:
+    if covered:
+        return "pictures were not all compared: a video is too short"
+    return f"pictures were not all compared: {trained_on} lacks fingerprints of training videos; ingest it again"
 
 
 def fingerprints_of_files(files: Mapping[str, Path]) -> Fingerprints:

@@ -241,6 +241,7 @@ def test_a_rank_is_followed_to_its_sample(place: Path) -> None:
     assert {one["direction"] for one in ranks} == {"text_to_visual", "visual_to_text"}
     assert _facts(found, "source")["file"] == str(place / "videos" / "b.mp4")
     assert verify_result(place / "retrieval") == ()
+    assert verify_from_videos(place / "retrieval", place / "bundle", "corpus", place / "corpus") == ()
 
 
 def test_a_hit_is_followed_with_its_query(

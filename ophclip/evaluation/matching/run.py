@@ -24,10 +24,16 @@ from ophclip.data.files import open_corpus
 from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.matching.figures import NARRATION_CLIP, NARRATION_CLIP_WITHIN, TITLE_VIDEO
 from ophclip.evaluation.matching.ranks import TEXT_TO_VISUAL, VISUAL_TO_TEXT, Ranks
-from ophclip.evaluation.matching.records import MatchingProvenance, MatchingResult, matching_result, write_matching
+from ophclip.evaluation.matching.records import (
+    MatchingProvenance,
+    MatchingResult,
+    WrittenMatching,
+    matching_result,
+    write_matching,
+)
 from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.recall import best_ranks, right_candidates
-from ophclip.evaluation.receipts import Given, Receipt, SourceFile, given_to
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, given_to, read_receipt
 from ophclip.evaluation.results import Throughput, code_version
 from ophclip.models.description import read_description
 from ophclip.progress import Progress
@@ -79,6 +85,31 @@ def match_corpus(
         result = replace(result, receipt=_looked_closer(result.receipt, loaded, Path(corpus), trained_on))
     write_matching(out, result)
     return result
+
+
+def match_again(written: WrittenMatching, bundle: Path, corpus: str) -> MatchingResult:
+    """The result as a bundle and a corpus give it now, with the settings and the copies that were written.
+
+    Raises:
+        ValueError: bundle or corpus are not what they should be.
+    """
+    about = written.provenance
+    config = MatchingConfig(
+        clip_frames=about.clip_frames,
+        video_frames=about.video_frames,
+        bootstrap_samples=about.bootstrap_samples,
+        seed=about.seed,
+    )
+    reader = open_corpus(DataConfig(root=corpus))
+    read_description(bundle)
+    from ophclip.evaluation.embedding import default_device
+    from ophclip.models.bundle import load_bundle
+
+    receipt = read_receipt(written.tree)
+    again = evaluate_matching(load_bundle(bundle, device=default_device()), reader, config, receipt.given)
+    if receipt.leakage.thresholds:
+        again = replace(again, receipt=replace(again.receipt, leakage=receipt.leakage))
+    return again
 
 
 def evaluate_matching(
