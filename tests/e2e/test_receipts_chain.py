@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ingest.shards import ShardReader, ShardWriter, sha256_of
 from ophclip.cli import main
 from ophclip.config import IndexConfig, MatchingConfig, ScoredUnit, ZeroShotConfig
 from ophclip.data.corpus import drawn_videos
+from ophclip.data.dataset import read_batch
+from ophclip.evaluation import crossmodal
 from ophclip.evaluation.embedding_writer import embed_dataset
 from ophclip.evaluation.leakage import Evidence, Finding
 from ophclip.evaluation.matching.run import match_corpus
@@ -242,6 +244,37 @@ def test_a_rank_is_followed_to_its_sample(place: Path) -> None:
     assert _facts(found, "source")["file"] == str(place / "videos" / "b.mp4")
     assert verify_result(place / "retrieval") == ()
     assert verify_from_videos(place / "retrieval", place / "bundle", "corpus", place / "corpus") == ()
+
+
+def test_a_retrieval_that_was_cut_short_goes_on_and_ends_as_if_it_had_not(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossmodal, "_KEPT_TOGETHER", 1)
+    monkeypatch.setattr(crossmodal, "_SAMPLES_AT_ONCE", 1)
+    encoded: list[str] = []
+    cut_after = 3
+
+    def counted(reader: ShardReader, keys: Sequence[str], **rest: Any) -> Any:
+        if len(encoded) == cut_after:
+            raise KeyboardInterrupt
+        encoded.extend(keys)
+        return read_batch(reader, keys, **rest)
+
+    monkeypatch.setattr(crossmodal, "read_batch", counted)
+    given = place / "bundle", str(place / "corpus")
+    with pytest.raises(KeyboardInterrupt):
+        match_corpus(*given, tmp_path / "cut", config=MatchingConfig(bootstrap_samples=20))
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["vectors"]
+    cut_after = 99
+    match_corpus(*given, tmp_path / "cut", config=MatchingConfig(bootstrap_samples=20))
+    assert len(encoded) == len(set(encoded)) == 6, "nothing is encoded twice"
+    match_corpus(*given, tmp_path / "whole", config=MatchingConfig(bootstrap_samples=20))
+    for name in ("ranks.csv", "result.json"):
+        one, other = ((tmp_path / folder / name).read_text() for folder in ("cut", "whole"))
+        if name == "result.json":
+            one, other = (json.dumps({**json.loads(text), "throughput": 0}) for text in (one, other))
+        assert one == other
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["ranks.csv", "result.json"]
 
 
 def test_a_hit_is_followed_with_its_query(

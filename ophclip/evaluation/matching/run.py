@@ -1,6 +1,6 @@
 """`ophclip retrieval`: a bundle and a corpus in; figures and the rank of every query out.
 
-OUT/result.json   OUT/ranks.csv
+OUT/result.json   OUT/ranks.csv   OUT/vectors until it is done: a run that was cut short goes on from there
 
 What was given is looked at before torch is loaded.
 """
@@ -8,6 +8,7 @@ What was given is looked at before torch is loaded.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -80,10 +81,12 @@ def match_corpus(
 
     loaded = load_bundle(bundle, device=default_device()) if isinstance(bundle, Path) else bundle
     given = Given(dataset="corpus", root=corpus) if "://" in corpus else given_to(out, bundle, "corpus", Path(corpus))
-    result = evaluate_matching(loaded, reader, config, given, progress)
+    kept = out / "vectors" / f"{loaded.weights_sha256[:16]}-{reader.fingerprint[:16]}"
+    result = evaluate_matching(loaded, reader, config, given, kept=kept, progress=progress)
     if trained_on is not None:
         result = replace(result, receipt=_looked_closer(result.receipt, loaded, Path(corpus), trained_on))
     write_matching(out, result)
+    shutil.rmtree(out / "vectors")
     return result
 
 
@@ -113,9 +116,17 @@ def match_again(written: WrittenMatching, bundle: Path, corpus: str) -> Matching
 
 
 def evaluate_matching(
-    loaded: Loaded, reader: ShardReader, config: MatchingConfig, given: Given, progress: Progress | None = None
+    loaded: Loaded,
+    reader: ShardReader,
+    config: MatchingConfig,
+    given: Given,
+    *,
+    kept: Path | None = None,
+    progress: Progress | None = None,
 ) -> MatchingResult:
     """Embed all samples with text, rank them, and say which protocols the corpus does not allow.
+
+    Vectors lie in the folder `kept` while it goes on, so that a run that was cut short is gone on with.
 
     Raises:
         ValueError: a sample that cannot be read.
@@ -125,7 +136,7 @@ def evaluate_matching(
     began = time.perf_counter()
     frames = {Level.CLIP: config.clip_frames, Level.VIDEO: config.video_frames}
     pairs = {
-        level: embed_pairs(loaded, reader, level, count, progress)
+        level: embed_pairs(loaded, reader, level, count, progress=progress, kept=kept)
         for level, count in frames.items()
         if len(_titled(reader, level)) > 1
     }
