@@ -55,7 +55,7 @@ def look_for_copies(
     Raises:
         ValueError: no corpus there, or an evaluated video that cannot be read.
     """
-    with open_corpus(trained_on) as manifest:
+    with open_corpus(trained_on, read_only=True) as manifest:
         rows = {row.video_id: row for row in manifest.videos() if row.state is State.DONE}
         hashes = {video_id: row.sha256 for video_id, row in rows.items()}
         if record is None:

@@ -74,7 +74,7 @@ def match_corpus(
     if isinstance(bundle, Path):
         read_description(bundle)
     for folder in (trained_on, Path(corpus)) if trained_on is not None else ():
-        open_manifest(folder).close()
+        open_manifest(folder, read_only=True).close()
     out.mkdir(parents=True, exist_ok=True)
     from ophclip.evaluation.embedding import default_device
     from ophclip.models.bundle import load_bundle
@@ -165,7 +165,7 @@ def _looked_closer(receipt: Receipt, loaded: Loaded, corpus: Path, trained_on: P
     from ophclip.evaluation.copies import fingerprints_of_corpus, look_for_copies
 
     hashes = {video_id: file.sha256 for video_id, file in receipt.files.items()}
-    with open_manifest(corpus) as manifest:
+    with open_manifest(corpus, read_only=True) as manifest:
         fingerprints = fingerprints_of_corpus(manifest, hashes)
         return replace(receipt, leakage=look_for_copies(loaded.training, trained_on, hashes, fingerprints))
 
