@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ophclip.config import DemoConfig, IndexConfig, MatchingConfig, TrainConfig, ZeroShotConfig
 from ophclip.model_options import ModelConfig
+from ophclip.probe_options import ProbeConfig
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ def register() -> None:
         "train_schema": TrainConfig,
         "ingest_schema": IngestConfig,
         "zeroshot_schema": ZeroShotConfig,
+        "probe_schema": ProbeConfig,
         "matching_schema": MatchingConfig,
         "index_schema": IndexConfig,
         "demo_schema": DemoConfig,

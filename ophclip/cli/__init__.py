@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, trace
+from ophclip.cli import datasets, evaluation, ingest, probe, trace
 from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
@@ -22,12 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
-    epilog="demo, ingest, train, index and zeroshot take KEY=VALUE overrides of their files in conf/.",
+    epilog="demo, ingest, train, index, zeroshot and probe take KEY=VALUE overrides of their files in conf/.",
 )
 
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluation.app)
+app.add_typer(probe.app)
 app.add_typer(trace.app)
 
 

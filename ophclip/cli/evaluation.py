@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
+from ophclip.cli.arguments import Cache, Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
 
 if TYPE_CHECKING:
     from ophclip.evaluation.leakage import Leakage
@@ -25,21 +25,22 @@ def zeroshot(
     videos: Videos = None,
     trained_on: TrainedOn = None,
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
+    cache: Cache = None,
     overrides: Overrides = None,
 ) -> None:
     """Recognise phases, instruments or procedures without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
-    from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
+    from ophclip.evaluation.runs import default_cache, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 
-    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    config, cache = compose("zeroshot", overrides or [], ZeroShotConfig), cache or default_cache()
     if (video is None) == (dataset is None):
         raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
     if dataset is not None and root is None:
         raise ValueError(f"zeroshot --dataset {dataset}: give --root, the dataset's folder")
     if video is not None:
-        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
+        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config, cache=cache)
         typer.echo(out / "ribbon.png")
         return
     assert dataset is not None
@@ -53,13 +54,14 @@ def zeroshot(
             config=config,
             prompts=prompts,
             videos=tuple(videos or ()),
+            cache=cache,
             trained_on=trained_on,
             progress=progress,
         )
-    show_headline(result.headline, result.receipt.leakage, out)
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
 
 
-def show_headline(headline: str, leakage: Leakage, out: Path) -> None:
+def show_headline(headline: str, leakage: Leakage, file: Path) -> None:
     """Print the headline, red where training saw the videos, and what is known of that."""
     from rich.console import Console
     from rich.markup import escape
@@ -68,7 +70,7 @@ def show_headline(headline: str, leakage: Leakage, out: Path) -> None:
 
     console = Console(soft_wrap=True, highlight=False)
     styles = {Finding.SEEN: "bold red", Finding.NAMESAKES: "yellow"}
-    console.print(escape(f"{headline}; {out / 'result.json'}"), style=styles.get(leakage.finding, ""))
+    console.print(escape(f"{headline}; {file}"), style=styles.get(leakage.finding, ""))
     if leakage.finding is not Finding.SEEN:
         console.print(escape(leakage.told), style=styles.get(leakage.finding, "dim"))
 
@@ -103,7 +105,7 @@ def retrieval(
     config = compose("retrieval", overrides or [], MatchingConfig)
     with shown("retrieval") as progress:
         result = match_corpus(bundle, corpus, out, config=config, trained_on=trained_on, progress=progress)
-    show_headline(result.headline, result.receipt.leakage, out)
+    show_headline(result.headline, result.receipt.leakage, out / "result.json")
 
 
 @app.command()
@@ -167,6 +169,7 @@ def verify(
     videos: Videos = None,
 ) -> None:
     """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
+    from ophclip.evaluation.probes.reading import probe_file
     from ophclip.evaluation.verifying import verify_from_videos, verify_result
 
     if len({bundle is None, dataset is None, root is None}) > 1:
@@ -180,4 +183,4 @@ def verify(
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
     typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
-    _repeat_alarm(result)
+    _repeat_alarm(probe_file(result) or result)

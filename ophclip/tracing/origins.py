@@ -15,6 +15,7 @@ from ophclip.evaluation.matching.records import RETRIEVAL, read_matching
 from ophclip.evaluation.protocols import PROTOCOLS
 from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result, read_tree
 from ophclip.evaluation.receipts import Given, read_receipt
+from ophclip.evaluation.timelines import SMOOTHED
 from ophclip.models.description import OPEN_CLIP_PREFIX
 from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
 from ophclip.tracing.records import Link, broken, holds
@@ -153,8 +154,8 @@ def _phase_row(result: Written, asked: Asked) -> tuple[Link, tuple[str, ...]]:
         "second": float(line.seconds_t[place]),
         "truth": truth,
         "predicted": predicted,
-        "smoothed": "" if line.smoothed_t is None else names[line.smoothed_t[place] + 1],
         "confidence": None if line.confidence_t is None else float(line.confidence_t[place]),
+        **{name: names[one.predicted_t[place] + 1] for name in SMOOTHED if (one := line.smoothed(name)) is not None},
     }
     shown = (name for name in dict.fromkeys((predicted, truth)) if name in result.classes)
     return holds("row", **facts), tuple(shown)

@@ -1,0 +1,48 @@
+"""How the models of a probe are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.models.description import OPEN_CLIP_PREFIX
+from ophclip.probe_options import ProbeConfig, ProbeHead
+
+if TYPE_CHECKING:
+    from ophclip.evaluation.opening import Given
+
+BUNDLE, RANDOM = "bundle", "random"
+
+
+def named_models(bundle: Given, against: Sequence[Given], config: ProbeConfig) -> list[tuple[str, Given]]:
+    """`bundle`, `random` (the bundle stands beside it) where it tells its architecture, and others by their folders.
+
+    Raises:
+        ValueError: two would have the same name, or one that has no weights to train is to be fine-tuned.
+    """
+    models = [(BUNDLE, bundle)]
+    if config.scratch and tells_architecture(bundle):
+        models.append((RANDOM, bundle))
+    models += [(_name(one), one) for one in against]
+    names = [name for name, _ in models]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"--against: two models would be called {twice[0]!r}; rename or link one of the folders")
+    if ProbeHead.FINETUNE in config.heads and not all(tells_architecture(one) for _, one in models):
+        raise ValueError("heads: finetune trains bundles and open_clip's folders; leave it out, or the other models")
+    return models
+
+
+def tells_architecture(model: Given) -> bool:
+    """Whether the same model can be built anew: not of vectors, nor where open_clip itself builds it."""
+    return not isinstance(model, EmbeddingFolder | str)
+
+
+def _name(given: Given) -> str:
+    if isinstance(given, EmbeddingFolder):
+        return given.folder.resolve().name
+    if isinstance(given, str):
+        return re.sub(r"[^\w.-]+", "-", given.removeprefix(OPEN_CLIP_PREFIX))
+    return given.resolve().name if isinstance(given, Path) else given.name
