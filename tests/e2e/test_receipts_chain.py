@@ -363,6 +363,13 @@ def test_a_video_that_is_not_there_ends_with_status_1(
     assert _run(monkeypatch, "trace", place / "result", "a", 5) == 0
 
 
+def test_a_result_without_rows_is_refused_in_one_line(place: Path, tmp_path: Path) -> None:
+    tree = json.loads((place / "result" / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps({**tree, "task": "probe"}))
+    with pytest.raises(ValueError, match="a result of probe has no rows to trace"):
+        trace(tmp_path, "a", 5.0)
+
+
 def test_another_video_of_the_same_name_is_not_taken_for_it(place: Path, tmp_path: Path) -> None:
     other = film(tmp_path / "a.mp4", steady(4.0))
     _write_corpus(tmp_path / "corpus", {"a": other})
