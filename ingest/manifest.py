@@ -139,12 +139,19 @@ _OUTCOME_TABLES = ("clips", "chapters", "rejections", "corrections", "evidence",
 class Manifest:
     """The manifest of one corpus. Use as a context manager, or call `close`."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make `path`. Raises ValueError if it is no manifest of this version."""
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or make `path`; `read_only` leaves the file and its folder as they are, and they may be write-protected.
+
+        Raises ValueError if it is no manifest of this version.
+        """
         self._path = path
         try:
-            self._connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-            self._prepare()
+            place = f"{path.absolute().as_uri()}?{self._reading()}" if read_only else str(path)
+            self._connection = sqlite3.connect(place, timeout=30.0, isolation_level=None, uri=read_only)
+            if read_only:
+                self._require_version()
+            else:
+                self._prepare()
         except sqlite3.OperationalError:
             raise  # the disk's fault, not the file's
         except sqlite3.Error as error:
@@ -152,10 +159,19 @@ class Manifest:
                 f"{path}: not usable as a manifest ({error}): move it away or choose another corpus"
             ) from error
 
-    def _prepare(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _SCHEMA_VERSION):
+    def _reading(self) -> str:
+        """Where no ingest keeps a log beside the file it does not change, and SQLite need not write there either."""
+        logged = self._path.with_name(f"{self._path.name}-wal").exists()
+        return "mode=ro" if logged else "mode=ro&immutable=1"
+
+    def _require_version(self, *others: int) -> int:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version not in (_SCHEMA_VERSION, *others):
             raise ValueError(f"{self._path}: version {version} found, {_SCHEMA_VERSION} expected: make the corpus anew")
+        return version
+
+    def _prepare(self) -> None:
+        version = self._require_version(0)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         if version == 0:

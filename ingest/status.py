@@ -68,12 +68,12 @@ class Status:
         return self.pending * self.busy_seconds_per_video / workers if self.busy_seconds_per_video else None
 
 
-def open_corpus(corpus: Path) -> Manifest:
+def open_corpus(corpus: Path, *, read_only: bool = False) -> Manifest:
     """The manifest of a corpus that is there. Raises ValueError in one line if there is none."""
     path = corpus / MANIFEST_NAME
     if not path.is_file():
         raise ValueError(f"{corpus}: no {MANIFEST_NAME} here, no corpus: make one with `ophclip ingest SOURCE --out`")
-    return Manifest(path)
+    return Manifest(path, read_only=read_only)
 
 
 def read_status(corpus: Path) -> Status:

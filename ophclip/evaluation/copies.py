@@ -55,7 +55,7 @@ def look_for_copies(
     Raises:
         ValueError: no corpus there, or an evaluated video that cannot be read.
     """
-    with open_corpus(trained_on) as manifest:
+    with open_corpus(trained_on, read_only=True) as manifest:
         rows = {row.video_id: row for row in manifest.videos() if row.state is State.DONE}
         hashes = {video_id: row.sha256 for video_id, row in rows.items()}
         if record is None:
@@ -87,7 +87,16 @@ def look_for_copies(
         seen=tuple(best[video_id] for video_id in evaluated if video_id in best),
     )
     names = ("max_distance", "min_share", "min_similarity")
-    return replace(leakage, thresholds={name: float(getattr(config, name)) for name in names})
+    thresholds = {name: float(getattr(config, name)) for name in names}
+    return replace(
+        leakage, thresholds=thresholds, reason="" if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
+    )
+
+
+def _why_not(trained_on: Path, covered: bool) -> str:
+    if covered:
+        return "pictures were not all compared: a video is too short"
+    return f"pictures were not all compared: {trained_on} lacks fingerprints of training videos; ingest it again"
 
 
 def fingerprints_of_files(files: Mapping[str, Path]) -> Fingerprints:

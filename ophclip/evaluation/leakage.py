@@ -55,7 +55,7 @@ class Leakage:
 
     finding: Finding = Finding.UNKNOWN
     reason: str = "it was not looked for"
-    """Why it is unknown."""
+    """Why it is unknown, or why something was not compared."""
     checked_by: tuple[Evidence, ...] = ()
     """Ways in which every evaluated video was compared with every training video."""
     corpus: str = ""
@@ -80,7 +80,8 @@ class Leakage:
             names = _some([one.video_id for one in self.seen])
             return f"same name, but not known to be the same content as in training: {names} ({share} videos)"
         ways = ", ".join(way.value for way in self.checked_by) or "nothing"
-        return f"none of {self.evaluated_videos} videos is among the {self.trained_videos} trained on, by {ways}"
+        told = f"none of {self.evaluated_videos} videos is among the {self.trained_videos} trained on, by {ways}"
+        return f"{told}; {self.reason}" if self.reason else told
 
     @property
     def alarm(self) -> str:

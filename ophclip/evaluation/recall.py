@@ -103,7 +103,12 @@ def right_candidates(query_group_q: Ints, candidate_group_n: Ints) -> Ints:
 
 def groups_of(texts: Sequence[str]) -> Ints:
     """The same number [N] for texts of the same words, case and spacing apart."""
-    return np.unique([" ".join(text.lower().split()) for text in texts], return_inverse=True)[1].reshape(-1)
+    return np.unique([same_words(text) for text in texts], return_inverse=True)[1].reshape(-1)
+
+
+def same_words(text: str) -> str:
+    """Equal for texts of the same words, case and spacing apart."""
+    return " ".join(text.lower().split())
 
 
 def chance(candidates_q: Ints, right_q: Ints, k: int) -> float:

@@ -153,7 +153,7 @@ def zeroshot_dataset(
     question = asked(bundle, name, root, prompts, videos, config=config)
     out.mkdir(parents=True, exist_ok=True)
     if trained_on is not None:
-        open_corpus(trained_on).close()
+        open_corpus(trained_on, read_only=True).close()
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
 

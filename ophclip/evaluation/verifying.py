@@ -117,6 +117,8 @@ def verify_from_videos(
     Raises:
         ValueError: result, model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
+    if is_matching(place):
+        return _matching_from_corpus(place, bundle, root)
     written = read_result(place)
     config = _config(written)
     question = asked(bundle, name, root, prompts, videos, config=config)
@@ -132,6 +134,15 @@ def verify_from_videos(
     again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     return (*found, *_prediction_mismatches(written, again))
+
+
+def _matching_from_corpus(place: Path, bundle: Path | str, corpus: Path) -> tuple[Mismatch, ...]:
+    """Encode the samples again and rank them; of the ranks the figures are compared."""
+    from ophclip.evaluation.matching.run import match_again
+
+    written = read_matching(place)
+    again = match_again(written, Path(bundle), str(corpus))
+    return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS))
 
 
 def _task(dataset: Dataset, config: ZeroShotConfig) -> str:

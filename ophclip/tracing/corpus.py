@@ -51,7 +51,7 @@ def corpus_links(
     if sha256 and row.sha256 != sha256:
         told = f"{corpus} holds other bytes under {video_id}: SHA-256 {row.sha256}"
         return CorpusLinks(links=tuple(broken(name, told) for name in ("words", "consent", "samples")))
-    with Manifest(corpus / MANIFEST_NAME) as manifest:
+    with Manifest(corpus / MANIFEST_NAME, read_only=True) as manifest:
         words, consent = _words(manifest, row, second, around_seconds), _consent(manifest, corpus, row)
     samples, keys = _samples(corpus, row, second)
     return CorpusLinks(links=(words, consent, samples), source=row.path, sha256=row.sha256, keys=keys)
@@ -60,7 +60,7 @@ def corpus_links(
 def _row(corpus: Path, video_id: str, sha256: str) -> tuple[Path, VideoRow] | None:
     if not (corpus / MANIFEST_NAME).is_file():
         return None
-    with Manifest(corpus / MANIFEST_NAME) as manifest:
+    with Manifest(corpus / MANIFEST_NAME, read_only=True) as manifest:
         rows = manifest.videos()
     same = [row for row in rows if sha256 and row.sha256 == sha256]
     named = [row for row in rows if row.video_id == video_id]
@@ -75,7 +75,8 @@ def _words(manifest: Manifest, row: VideoRow, second: float, around_seconds: flo
     changes = near(manifest.corrections(row.video_id))
     facts: dict[str, Any] = {
         "heard": [
-            {**_span(segment), "text": segment.text, "words": [asdict(word) for word in segment.words]}
+            {**_span(segment), "text": " ".join(word.text for word in near(segment.words)) or segment.text,
+             "words": [asdict(word) for word in near(segment.words)]}
             for segment in (near(transcripts[0].segments) if transcripts else ())
         ],
         "heard_by": f"{transcripts[0].engine} {transcripts[0].model}" if transcripts else "",

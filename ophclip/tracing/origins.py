@@ -13,7 +13,7 @@ import numpy as np
 
 from ophclip.evaluation.matching.records import RETRIEVAL, read_matching
 from ophclip.evaluation.protocols import PROTOCOLS
-from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result, read_tree
+from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result, read_tree
 from ophclip.evaluation.receipts import Given, read_receipt
 from ophclip.evaluation.timelines import SMOOTHED
 from ophclip.models.description import OPEN_CLIP_PREFIX
@@ -83,8 +83,13 @@ def find_origin(asked: Asked) -> Origin:
     """
     if (asked.place / CATALOGUE_NAME).is_file():
         return _of_index(asked)
-    tree = read_tree(asked.place)[1]
-    return _of_matching(asked) if tree.get("task") == RETRIEVAL else _of_result(asked)
+    path, tree = read_tree(asked.place)
+    task = tree.get("task")
+    if task == RETRIEVAL:
+        return _of_matching(asked)
+    if task not in (PHASES, PRESENCE, *FILE_TASKS):
+        raise ValueError(f"{path}: a result of {task} has no rows to trace; give one of zeroshot or of retrieval")
+    return _of_result(asked)
 
 
 def _of_index(asked: Asked) -> Origin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ingest.shards import ShardReader, ShardWriter, sha256_of
 from ophclip.cli import main
 from ophclip.config import IndexConfig, MatchingConfig, ScoredUnit, ZeroShotConfig
 from ophclip.data.corpus import drawn_videos
+from ophclip.data.dataset import read_batch
+from ophclip.evaluation import crossmodal
 from ophclip.evaluation.embedding_writer import embed_dataset
 from ophclip.evaluation.leakage import Evidence, Finding
 from ophclip.evaluation.matching.run import match_corpus
@@ -241,6 +243,38 @@ def test_a_rank_is_followed_to_its_sample(place: Path) -> None:
     assert {one["direction"] for one in ranks} == {"text_to_visual", "visual_to_text"}
     assert _facts(found, "source")["file"] == str(place / "videos" / "b.mp4")
     assert verify_result(place / "retrieval") == ()
+    assert verify_from_videos(place / "retrieval", place / "bundle", "corpus", place / "corpus") == ()
+
+
+def test_a_retrieval_that_was_cut_short_goes_on_and_ends_as_if_it_had_not(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossmodal, "_KEPT_TOGETHER", 1)
+    monkeypatch.setattr(crossmodal, "_SAMPLES_AT_ONCE", 1)
+    encoded: list[str] = []
+    cut_after = 3
+
+    def counted(reader: ShardReader, keys: Sequence[str], **rest: Any) -> Any:
+        if len(encoded) == cut_after:
+            raise KeyboardInterrupt
+        encoded.extend(keys)
+        return read_batch(reader, keys, **rest)
+
+    monkeypatch.setattr(crossmodal, "read_batch", counted)
+    given = place / "bundle", str(place / "corpus")
+    with pytest.raises(KeyboardInterrupt):
+        match_corpus(*given, tmp_path / "cut", config=MatchingConfig(bootstrap_samples=20))
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["vectors"]
+    cut_after = 99
+    match_corpus(*given, tmp_path / "cut", config=MatchingConfig(bootstrap_samples=20))
+    assert len(encoded) == len(set(encoded)) == 6, "nothing is encoded twice"
+    match_corpus(*given, tmp_path / "whole", config=MatchingConfig(bootstrap_samples=20))
+    for name in ("ranks.csv", "result.json"):
+        one, other = ((tmp_path / folder / name).read_text() for folder in ("cut", "whole"))
+        if name == "result.json":
+            one, other = (json.dumps({**json.loads(text), "throughput": 0}) for text in (one, other))
+        assert one == other
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["ranks.csv", "result.json"]
 
 
 def test_a_hit_is_followed_with_its_query(
@@ -327,6 +361,13 @@ def test_a_video_that_is_not_there_ends_with_status_1(
     assert _run(monkeypatch, "trace", place / "index", "a", 99) == 1
     assert "no window of a holds 99 s" in capsys.readouterr().out
     assert _run(monkeypatch, "trace", place / "result", "a", 5) == 0
+
+
+def test_a_result_without_rows_is_refused_in_one_line(place: Path, tmp_path: Path) -> None:
+    tree = json.loads((place / "result" / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps({**tree, "task": "probe"}))
+    with pytest.raises(ValueError, match="a result of probe has no rows to trace"):
+        trace(tmp_path, "a", 5.0)
 
 
 def test_another_video_of_the_same_name_is_not_taken_for_it(place: Path, tmp_path: Path) -> None:

@@ -52,6 +52,24 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert dict(zip(columns, rows[0], strict=True))["before"] == "oil"
 
 
+def test_reading_only_leaves_everything_as_it_is_and_sees_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    with Manifest(path) as writing:
+        writing.finish(ROW, OUTCOME)
+        with Manifest(path, read_only=True) as manifest:
+            assert manifest.videos() == [ROW]
+    before = path.read_bytes()
+    with Manifest(path, read_only=True) as manifest:
+        assert outcome_of(manifest, "v") == OUTCOME
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            manifest.put([ROW])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(sqlite3.OperationalError):
+        Manifest(tmp_path / "none.sqlite", read_only=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def outcome_of(manifest: Manifest, video_id: str) -> Outcome:
     return Outcome(
         clips=tuple(manifest.clips(video_id)),

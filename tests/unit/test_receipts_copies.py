@@ -119,9 +119,11 @@ def test_a_corpus_that_lacks_a_training_video_does_not_count_as_checked(videos: 
     found = looked(corpus, {"other": fingerprint(videos[4])}, record)
     assert found.checked_by == (Evidence.CONTENT, Evidence.NAME)
     assert found.finding is Finding.UNSEEN
-    assert found.told == "none of 1 videos is among the 2 trained on, by content, name"
+    assert found.told.startswith("none of 1 videos is among the 2 trained on, by content, name; pictures were not all")
+    assert "lacks fingerprints of training videos" in found.reason
     short = looked(corpus, {"other": fingerprint(videos[4][:3])}, replace(record, videos={"t0": "sha t0"}))
     assert Evidence.PICTURES not in short.checked_by, "three pictures are not compared"
+    assert short.reason.endswith("a video is too short")
 
 
 class Colours:

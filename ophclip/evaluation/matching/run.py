@@ -1,6 +1,6 @@
 """`ophclip retrieval`: a bundle and a corpus in; figures and the rank of every query out.
 
-OUT/result.json   OUT/ranks.csv
+OUT/result.json   OUT/ranks.csv   OUT/vectors until it is done: a run that was cut short goes on from there
 
 What was given is looked at before torch is loaded.
 """
@@ -8,6 +8,7 @@ What was given is looked at before torch is loaded.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -24,10 +25,16 @@ from ophclip.data.files import open_corpus
 from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.matching.figures import NARRATION_CLIP, NARRATION_CLIP_WITHIN, TITLE_VIDEO
 from ophclip.evaluation.matching.ranks import TEXT_TO_VISUAL, VISUAL_TO_TEXT, Ranks
-from ophclip.evaluation.matching.records import MatchingProvenance, MatchingResult, matching_result, write_matching
+from ophclip.evaluation.matching.records import (
+    MatchingProvenance,
+    MatchingResult,
+    WrittenMatching,
+    matching_result,
+    write_matching,
+)
 from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.recall import best_ranks, right_candidates
-from ophclip.evaluation.receipts import Given, Receipt, SourceFile, given_to
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, given_to, read_receipt
 from ophclip.evaluation.results import Throughput, code_version
 from ophclip.models.description import read_description
 from ophclip.progress import Progress
@@ -67,24 +74,59 @@ def match_corpus(
     if isinstance(bundle, Path):
         read_description(bundle)
     for folder in (trained_on, Path(corpus)) if trained_on is not None else ():
-        open_manifest(folder).close()
+        open_manifest(folder, read_only=True).close()
     out.mkdir(parents=True, exist_ok=True)
     from ophclip.evaluation.embedding import default_device
     from ophclip.models.bundle import load_bundle
 
     loaded = load_bundle(bundle, device=default_device()) if isinstance(bundle, Path) else bundle
     given = Given(dataset="corpus", root=corpus) if "://" in corpus else given_to(out, bundle, "corpus", Path(corpus))
-    result = evaluate_matching(loaded, reader, config, given, progress)
+    kept = out / "vectors" / f"{loaded.weights_sha256[:16]}-{reader.fingerprint[:16]}"
+    result = evaluate_matching(loaded, reader, config, given, kept=kept, progress=progress)
     if trained_on is not None:
         result = replace(result, receipt=_looked_closer(result.receipt, loaded, Path(corpus), trained_on))
     write_matching(out, result)
+    shutil.rmtree(out / "vectors")
     return result
 
 
+def match_again(written: WrittenMatching, bundle: Path, corpus: str) -> MatchingResult:
+    """The result as a bundle and a corpus give it now, with the settings and the copies that were written.
+
+    Raises:
+        ValueError: bundle or corpus are not what they should be.
+    """
+    about = written.provenance
+    config = MatchingConfig(
+        clip_frames=about.clip_frames,
+        video_frames=about.video_frames,
+        bootstrap_samples=about.bootstrap_samples,
+        seed=about.seed,
+    )
+    reader = open_corpus(DataConfig(root=corpus))
+    read_description(bundle)
+    from ophclip.evaluation.embedding import default_device
+    from ophclip.models.bundle import load_bundle
+
+    receipt = read_receipt(written.tree)
+    again = evaluate_matching(load_bundle(bundle, device=default_device()), reader, config, receipt.given)
+    if receipt.leakage.thresholds:
+        again = replace(again, receipt=replace(again.receipt, leakage=receipt.leakage))
+    return again
+
+
 def evaluate_matching(
-    loaded: Loaded, reader: ShardReader, config: MatchingConfig, given: Given, progress: Progress | None = None
+    loaded: Loaded,
+    reader: ShardReader,
+    config: MatchingConfig,
+    given: Given,
+    *,
+    kept: Path | None = None,
+    progress: Progress | None = None,
 ) -> MatchingResult:
     """Embed all samples with text, rank them, and say which protocols the corpus does not allow.
+
+    Vectors lie in the folder `kept` while it goes on, so that a run that was cut short is gone on with.
 
     Raises:
         ValueError: a sample that cannot be read.
@@ -94,7 +136,7 @@ def evaluate_matching(
     began = time.perf_counter()
     frames = {Level.CLIP: config.clip_frames, Level.VIDEO: config.video_frames}
     pairs = {
-        level: embed_pairs(loaded, reader, level, count, progress)
+        level: embed_pairs(loaded, reader, level, count, progress=progress, kept=kept)
         for level, count in frames.items()
         if len(_titled(reader, level)) > 1
     }
@@ -123,7 +165,7 @@ def _looked_closer(receipt: Receipt, loaded: Loaded, corpus: Path, trained_on: P
     from ophclip.evaluation.copies import fingerprints_of_corpus, look_for_copies
 
     hashes = {video_id: file.sha256 for video_id, file in receipt.files.items()}
-    with open_manifest(corpus) as manifest:
+    with open_manifest(corpus, read_only=True) as manifest:
         fingerprints = fingerprints_of_corpus(manifest, hashes)
         return replace(receipt, leakage=look_for_copies(loaded.training, trained_on, hashes, fingerprints))
 
