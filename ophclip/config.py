@@ -13,6 +13,7 @@ from ingest.options import Option
 from ophclip.model_options import ModelConfig
 from ophclip.monitoring import ValidationConfig
 from ophclip.objectives import Contrastive, LossConfig, RetrievalConfig, RetrievalMode, SelfSupervision
+from ophclip.smoothing_options import Causal, SmoothingConfig
 
 
 class Precision(Option):
@@ -228,10 +229,13 @@ class ZeroShotConfig:
     """Each second is scored by the frames within this window, pooled; 0 scores single frames."""
     unit: ScoredUnit = ScoredUnit.SECOND
     """What of phases is scored: each `second`, or each labelled `segment` as a clip, pooled over its frames."""
-    smoothing_seconds: float = 0.0
-    """Phases are also predicted from scores averaged over this much of the past, reported apart; 0 leaves it out."""
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+    """Phases are also predicted from the past, or from the whole video, reported apart; by default they are not."""
     threshold: PresenceThreshold = PresenceThreshold.MEAN_PROMPT
     """Where a presence score becomes a yes, for the false positive rate: `mean_prompt` or `recall_90`."""
+    fit_recall: float = 0.0
+    """Of presence with a `fit_split`: each class' bar is the highest that finds this share of its seconds there; 0
+    takes the bar of the best F1."""
     batch_frames: int = 64
     """Frames encoded at once."""
     bootstrap_samples: int = 1000
@@ -245,9 +249,18 @@ class ZeroShotConfig:
         for name in ("fps", "batch_frames", "bootstrap_samples", "chance_samples"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"zeroshot.{name}: must be positive")
-        for name in ("window_seconds", "smoothing_seconds"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"zeroshot.{name}: must not be negative; 0 leaves it out")
+        if self.window_seconds < 0:
+            raise ValueError("zeroshot.window_seconds: must not be negative; 0 leaves it out")
+        if self.window_seconds and self.smoothing.causal is not Causal.NONE:
+            raise ValueError("zeroshot.smoothing.causal: a window reaches into the future; set window_seconds=0")
+        if self.smoothing.markov and self.smoothing.dwell_seconds * self.fps < 1:
+            raise ValueError("zeroshot.smoothing.dwell_seconds: must not be shorter than a frame at zeroshot.fps")
+        if not 0 <= self.fit_recall <= 1:
+            raise ValueError("zeroshot.fit_recall: must lie in 0 (the best F1) to 1")
+        if self.fit_split and self.fit_split == self.split:
+            raise ValueError(f"zeroshot.fit_split: {self.fit_split!r} is what is scored; learn from another part")
+        if self.fit_split and not self.split:
+            raise ValueError("zeroshot.split: give the part that is scored, too; without it all is, fit_split included")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -25,7 +25,7 @@ class ValidationSet:
     videos: list[str] = field(default_factory=list)
     """Of tables: folders with the videos, if they do not lie beside it."""
     split: str = ""
-    """Of phase datasets: the part to take, such as `val`; empty takes all."""
+    """Of labelled videos: the part to take, such as `val`; empty takes all."""
     prompts: str = ""
     """Of labelled videos: prompts file or shipped set; empty takes the dataset's own."""
 

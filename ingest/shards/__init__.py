@@ -8,7 +8,7 @@ named.
 Reading needs neither webdataset nor torch.
 """
 
-from ingest.shards.cache import CachedShards, default_cache
+from ingest.shards.cache import CachedShards, default_cache, user_cache
 from ingest.shards.format import (
     decode_jpeg,
     encode_jpeg,
@@ -44,5 +44,6 @@ __all__ = [
     "sample_to_members",
     "sha256_of",
     "unpack_jpegs",
+    "user_cache",
     "write_staged",
 ]

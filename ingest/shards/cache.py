@@ -26,9 +26,14 @@ log = logging.getLogger(__name__)
 _ABANDONED_SECONDS = 3600
 
 
+def user_cache() -> Path:
+    """`ophclip` in the user's cache directory: what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ophclip"
+
+
 def default_cache() -> Path:
     """Where shards are kept if nothing else is said: `ophclip/shards` in the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ophclip" / "shards"
+    return user_cache() / "shards"
 
 
 class CachedShards:

@@ -21,6 +21,16 @@ Dataset: TypeAlias = Annotated[
 ]
 Root: TypeAlias = Annotated[Path | None, typer.Option(help="Folder of the dataset, or the CSV of a table.")]
 Videos: TypeAlias = Annotated[list[Path] | None, typer.Option(help="Where a table's videos lie, if not beside it.")]
+Cache: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the vectors of frames are kept, by weights and file content, so that a run that was killed goes on "
+        "and other prompts cost no encoding: about 7 MB per hour of video (512 numbers a second). Default: "
+        "ophclip/embeddings in the user's cache directory, which all results share, and which is not handed on with "
+        "them.",
+    ),
+]
 Result: TypeAlias = Annotated[
     Path, typer.Argument(metavar="RESULT", help="Folder that zeroshot wrote, or its result.json.")
 ]

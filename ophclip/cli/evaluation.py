@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ophclip.cli.arguments import Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
+from ophclip.cli.arguments import Cache, Dataset, Model, Overrides, Result, Root, TrainedOn, Videos
 
 if TYPE_CHECKING:
     from ophclip.evaluation.leakage import Leakage
@@ -25,21 +25,22 @@ def zeroshot(
     videos: Videos = None,
     trained_on: TrainedOn = None,
     out: Annotated[Path, typer.Option(help="Folder of figures, predictions and pictures.")] = Path("zeroshot"),
+    cache: Cache = None,
     overrides: Overrides = None,
 ) -> None:
     """Recognise phases, instruments or procedures without training on them: a dataset with truth, or one video."""
     from ophclip.composing import compose
     from ophclip.config import ZeroShotConfig
-    from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
+    from ophclip.evaluation.runs import default_cache, zeroshot_dataset, zeroshot_video
     from ophclip.progress import shown
 
-    config = compose("zeroshot", overrides or [], ZeroShotConfig)
+    config, cache = compose("zeroshot", overrides or [], ZeroShotConfig), cache or default_cache()
     if (video is None) == (dataset is None):
         raise ValueError("zeroshot: give either --dataset NAME with --root DIR, or --video FILE with --prompts FILE")
     if dataset is not None and root is None:
         raise ValueError(f"zeroshot --dataset {dataset}: give --root, the dataset's folder")
     if video is not None:
-        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config)
+        zeroshot_video(bundle, video, prompts or "cataract101", out, config=config, cache=cache)
         typer.echo(out / "ribbon.png")
         return
     assert dataset is not None
@@ -53,6 +54,7 @@ def zeroshot(
             config=config,
             prompts=prompts,
             videos=tuple(videos or ()),
+            cache=cache,
             trained_on=trained_on,
             progress=progress,
         )

@@ -17,7 +17,7 @@ def trace(
     video: Annotated[str, typer.Argument(help="Video id, or a hit as `ophclip search --json` prints it.")],
     second: Annotated[float | None, typer.Argument(help="Second of the video; of a hit its best moment.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus that holds the video, if it is not known.")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="The bundle, if it was moved.")] = None,
+    bundle: Annotated[str | None, typer.Option(help="The bundle, or whatever was scored, if it was moved.")] = None,
     prompts: Annotated[str, typer.Option(help="The prompts, if they were moved.")] = "",
     around: Annotated[float, typer.Option(help="Seconds before and after of which words are shown.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="The chain as one JSON object.")] = False,

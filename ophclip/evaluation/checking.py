@@ -20,13 +20,12 @@ from ophclip.evaluation.records import (
     PresenceDataset,
     Task,
     labelled_files,
+    outlasting_seconds,
 )
 from ophclip.evaluation.tables import video_files
 
 SHOWN = 3
 """So many names are given of those that are missing or odd."""
-SLACK_SECONDS = 1.0
-"""A label may end so long after its video: annotations are rounded to seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,13 +149,8 @@ def _past_the_end(dataset: Dataset) -> Iterator[str]:
         except ValueError as error:
             yield str(error)
             continue
-        last = (
-            max((part.end_seconds for part in video.segments), default=0.0)
-            if isinstance(video, PhaseVideo)
-            else float(video.seconds_n.max())
-        )
-        if last > seconds + SLACK_SECONDS:
-            yield f"{video.path}: labelled until {last:.1f} s, but it ends at {seconds:.1f} s"
+        if over := outlasting_seconds(video, seconds):
+            yield f"{video.path}: labelled until {seconds + over:.1f} s, but it ends at {seconds:.1f} s"
 
 
 def _some(names: Sequence[str]) -> str:

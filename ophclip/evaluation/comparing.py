@@ -13,14 +13,17 @@ from ophclip.evaluation.file_results import file_figures
 from ophclip.evaluation.intervals import Difference, Statistic, paired_difference
 from ophclip.evaluation.matching.comparing import matching_differences
 from ophclip.evaluation.matching.records import is_matching, read_matching
+from ophclip.evaluation.operating import bar_figures, rule_of
 from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
 from ophclip.evaluation.reading import FILE_TASKS, PRESENCE, Written, read_result
 from ophclip.evaluation.scored_files import file_table
+from ophclip.evaluation.timelines import SMOOTHED, smoothed_lines
 
 _SAME = {
     "protocol": "protocols",
     "fps": "frames per second",
     "split_sha256": "videos or labels (split hash)",
+    "fit_split_sha256": "videos that were learned from (hash of fit_split)",
 }
 
 
@@ -66,7 +69,7 @@ def _require_same(one: Written, other: Written) -> None:
         reason = f"tasks: {one.task}, {other.task}"
     for field, words in _SAME.items():
         values = getattr(one.provenance, field), getattr(other.provenance, field)
-        if not reason and values[0] != values[1]:
+        if not reason and all(values) and values[0] != values[1]:
             reason = f"{words}: {values[0]}, {values[1]}"
     if not reason and one.classes != other.classes:
         odd = sorted(set(one.classes) ^ set(other.classes))
@@ -78,7 +81,10 @@ def _require_same(one: Written, other: Written) -> None:
 
 
 def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
-    """Figures of the videos of one result, followed by those of the other in the same order."""
+    """Figures of the videos of one result, followed by those of the other in the same order.
+
+    Causal and offline predictions are compared where both results have them, however each came by them.
+    """
     first, second = (sorted(given.timelines, key=lambda line: line.video_id) for given in (one, other))
     names = [line.video_id for line in first]
     _require_videos(one, other, names, [line.video_id for line in second])
@@ -90,6 +96,11 @@ def _phase_figures(one: Written, other: Written) -> dict[str, Mapping[str, Stati
             )
     lines = [*first, *second]
     figures = phase_figures(Predictions(lines=lines, classes=len(one.classes), fps=one.provenance.fps))
+    for name in SMOOTHED:
+        smoothed = smoothed_lines(lines, name)
+        if len(smoothed) == len(lines):
+            given = phase_figures(Predictions(lines=smoothed, classes=len(one.classes), fps=one.provenance.fps))
+            figures |= {f"{protocol}, {name}": found for protocol, found in given.items()}
     sides = zip("12", (one, other), strict=True)
     clips = [replace(clip, video_id=side + clip.video_id) for side, given in sides for clip in given.clips]
     return {**figures, CLIP_TOPK: clip_topk(clips, [side + name for side in "12" for name in names])}
@@ -107,10 +118,18 @@ def _require_videos(
 
 
 def _presence_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:
-    (names, first_vc), (others, second_vc) = one.average_precisions(), other.average_precisions()
+    (names, first_vc), (others, second_vc) = (given.cells("average_precision") for given in (one, other))
     _require_videos(one, other, sorted(names), sorted(others))
     cells_vc = np.concatenate([first_vc[np.argsort(names)], second_vc[np.argsort(others)]])
-    return {INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)}
+    figures: dict[str, Mapping[str, Statistic]] = {
+        INSTRUMENT_VIDEO_MAP: PROTOCOLS[INSTRUMENT_VIDEO_MAP].figures(cells_vc)
+    }
+    counts = [given.counts() for given in (one, other)]
+    recall = one.provenance.fit_recall
+    if all(counts) and recall == other.provenance.fit_recall:
+        stacked_vc4 = np.stack([counts_c4 for part in counts for _, counts_c4 in sorted(part.items())])
+        figures[f"{INSTRUMENT_VIDEO_MAP}, {rule_of(recall)}"] = bar_figures(stacked_vc4)
+    return figures
 
 
 def _file_figures(one: Written, other: Written) -> dict[str, Mapping[str, Statistic]]:

@@ -32,7 +32,7 @@ from ophclip.models.spans import mean_of_spans
 
 MODEL_NAME, FRAMES = "model.json", "frames"
 TEXTS, CLASSES = "texts", "classes"
-_SUFFIXES = (".npy", ".npz")
+VECTOR_SUFFIXES = (".npy", ".npz")
 _UNIT = 1e-6
 """Vectors whose length differs from one by less are taken as they are."""
 _SAME_TIME = 1e-6
@@ -113,8 +113,7 @@ class EmbeddingFolder:
         Raises:
             ValueError: it has no vectors, or they are not what they should be.
         """
-        self.require([path])
-        file = self.files[self._key(path) or ""]
+        file = self.file_of(path)
         if fps > self.fps * (1 + _SAME_TIME):
             raise ValueError(
                 f"{self.folder / MODEL_NAME}: fps is {self.fps:g} and {fps:g} are scored; give a lower fps"
@@ -131,6 +130,15 @@ class EmbeddingFolder:
             duration_seconds=kept.duration_seconds,
             sha256=kept.sha256,
         )
+
+    def file_of(self, path: Path) -> Path:
+        """The file that holds a video's vectors.
+
+        Raises:
+            ValueError: there is none.
+        """
+        self.require([path])
+        return self.files[self._key(path) or ""]
 
     def _key(self, path: Path) -> str | None:
         """The name under which its vectors lie: the longest end of its path, without suffix, that there is."""
@@ -153,7 +161,7 @@ def read_embedding_folder(folder: Path) -> EmbeddingFolder:
     about = _about(folder / MODEL_NAME)
     files: dict[str, Path] = {}
     for path in sorted((folder / FRAMES).rglob("*")):
-        if path.suffix in _SUFFIXES and not path.name.startswith("."):
+        if path.suffix in VECTOR_SUFFIXES and not path.name.startswith("."):
             key = path.relative_to(folder / FRAMES).with_suffix("").as_posix()
             if files.setdefault(key, path) != path:
                 raise ValueError(f"{path}: {files[key].name} is there too; keep one of them")

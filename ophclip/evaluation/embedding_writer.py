@@ -48,7 +48,7 @@ def embed_dataset(
         ValueError: model, dataset or prompts are not what they should be, frames are pooled by something other than the
             mean, `out` holds vectors of another model or rate, or a file cannot be decoded.
     """
-    question = asked(model, name, root, prompts, videos)
+    question = asked(model, name, root, prompts, videos, config=config)
     encoder = opened(question.model)
     _require_mean(model, encoder)
     assert not isinstance(encoder, EmbeddingFolder)

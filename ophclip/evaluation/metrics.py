@@ -137,12 +137,16 @@ def _thresholds(present_nc: Floats, scores_nc: Floats, threshold: PresenceThresh
     """Bars that broadcast over [N, C]."""
     if threshold is PresenceThreshold.MEAN_PROMPT:
         return np.asarray(scores_nc.mean(axis=1, keepdims=True))
-    bars_c = np.full(present_nc.shape[1], np.nan)
-    for column in range(present_nc.shape[1]):
-        positive = np.sort(scores_nc[present_nc[:, column] == 1, column])
-        if positive.size:
-            bars_c[column] = positive[positive.size - int(np.ceil(0.9 * positive.size - 1e-9))]
-    return bars_c[None, :]
+    columns = zip(present_nc.T, scores_nc.T, strict=True)
+    return np.array([[recall_bar(present_n, scores_n, 0.9) for present_n, scores_n in columns]])
+
+
+def recall_bar(present_n: Floats, scores_n: Floats, recall: float) -> float:
+    """The highest bar that the share `recall` of the positives reaches; NaN without a positive."""
+    positive = np.sort(scores_n[present_n == 1])
+    if not positive.size:
+        return float("nan")
+    return float(positive[positive.size - max(int(np.ceil(recall * positive.size - 1e-9)), 1)])
 
 
 def _same_shape(present_nc: Floats, scores_nc: Floats) -> None:

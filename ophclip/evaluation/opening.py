@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     Given: TypeAlias = Path | str | Loaded | EmbeddingFolder
 
 
+def holds_vectors(given: Given) -> bool:
+    """Whether it is a folder of vectors, by its look."""
+    if isinstance(given, Path | str):
+        return is_embedding_folder(Path(given))
+    return isinstance(given, EmbeddingFolder)
+
+
 def looked_at(given: Given) -> Given:
     """See that a model lies there, before torch is loaded; a folder of vectors is read.
 
@@ -25,7 +32,7 @@ def looked_at(given: Given) -> Given:
         return given
     if str(given).startswith(OPEN_CLIP_PREFIX):
         return str(given)
-    if is_embedding_folder(Path(given)):
+    if holds_vectors(given):
         return read_embedding_folder(Path(given))
     read_description(Path(given))
     return Path(given)

@@ -6,7 +6,6 @@ Shapes: V videos, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,8 +14,17 @@ from ophclip.evaluation.clips import Clip, clip_topk
 from ophclip.evaluation.intervals import Estimate, Statistic, estimate, estimate_statistic, phase_chance
 from ophclip.evaluation.metrics import PHASE_METRICS, Floats, PhaseScore, confusion, video_macro
 from ophclip.evaluation.protocols import CLIP_TOPK, PROTOCOLS, Predictions, phase_figures
-from ophclip.evaluation.results import GroupFigures, PhaseResult, ProtocolFigures, Provenance, Throughput
-from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.results import (
+    GroupFigures,
+    PhaseResult,
+    ProtocolFigures,
+    Provenance,
+    SmoothedFigures,
+    Throughput,
+)
+from ophclip.evaluation.timelines import CAUSAL, SMOOTHED, Timeline, smoothed_lines
+from ophclip.evaluation.transitions import Transitions
+from ophclip.smoothing_options import Causal
 
 LENGTH = "length"
 _THIRDS = ("shortest third", "middle third", "longest third")
@@ -31,6 +39,8 @@ def phase_result(
     clips: Sequence[Clip],
     styles: Mapping[str, Mapping[str, Estimate]],
     attributes: Mapping[str, Mapping[str, str]],
+    transitions: Transitions | None = None,
+    past_the_end: Mapping[str, float] | None = None,
 ) -> PhaseResult:
     """Every figure of the ensemble's `timelines`; `styles` are the summaries of single prompt styles.
 
@@ -40,9 +50,8 @@ def phase_result(
         ValueError: a video has no labelled second.
     """
     scores = phase_scores(timelines, len(classes))
-    labels_vc = np.stack([score.f1_c for score in scores.values()])
-    smoothed = [replace(line, predicted_t=line.smoothed_t) for line in timelines if line.smoothed_t is not None]
     summary = phase_summary(scores, provenance)
+    smoothed = {name: found for name in SMOOTHED if (found := smoothed_lines(timelines, name))}
     return PhaseResult(
         provenance=provenance,
         throughput=throughput,
@@ -55,18 +64,51 @@ def phase_result(
             seed=provenance.seed,
         ),
         styles={"ensemble": summary, **styles},
-        smoothed=phase_summary(phase_scores(smoothed, len(classes)), provenance) if smoothed else {},
-        class_f1={label: _estimate(labels_vc[:, place], provenance) for place, label in enumerate(classes)},
+        smoothed={name: _smoothed(name, lines, classes, provenance) for name, lines in smoothed.items()},
+        class_f1=_class_f1(scores, classes, provenance),
         videos=scores,
         undefined=sum(score.undefined for score in scores.values()),
-        absent=int(np.isnan(labels_vc).sum()),
+        absent=sum(int(np.isnan(score.f1_c).sum()) for score in scores.values()),
         timelines=tuple(timelines),
+        transitions=transitions,
+        past_the_end=dict(past_the_end or {}),
         clips=tuple(clips),
         protocols=_protocols(timelines, clips, classes, provenance),
         calibration=_estimates(calibration(timelines), provenance),
         attributes={line.video_id: dict(attributes.get(line.video_id, {})) for line in timelines},
         groups=_groups(scores, attributes, provenance),
     )
+
+
+def _smoothed(name: str, lines: Sequence[Timeline], classes: Sequence[str], provenance: Provenance) -> SmoothedFigures:
+    scores = phase_scores(lines, len(classes))
+    return SmoothedFigures(
+        method=_method(name, provenance),
+        summary=phase_summary(scores, provenance),
+        class_f1=_class_f1(scores, classes, provenance),
+        videos=scores,
+        undefined=sum(score.undefined for score in scores.values()),
+        protocols=_protocols(lines, (), classes, provenance),
+        calibration=_estimates(calibration(lines), provenance),
+    )
+
+
+def _method(name: str, provenance: Provenance) -> str:
+    """What was done, in words."""
+    config = provenance.smoothing
+    if name == CAUSAL and config.causal is not Causal.HMM:
+        return f"{config.causal} of the scores of the last {config.seconds:g} s"
+    model = "forward filter" if name == CAUSAL else "Viterbi path"
+    if config.transitions:
+        return f"{model}, transitions given"
+    if provenance.fit_split:
+        return f"{model}, transitions learned from split {provenance.fit_split}"
+    return f"{model}, phases of {config.dwell_seconds:g} s on average"
+
+
+def _class_f1(scores: Mapping[str, PhaseScore], classes: Sequence[str], provenance: Provenance) -> dict[str, Estimate]:
+    labels_vc = np.stack([score.f1_c for score in scores.values()])
+    return {label: _estimate(labels_vc[:, place], provenance) for place, label in enumerate(classes)}
 
 
 def phase_scores(lines: Sequence[Timeline], classes: int) -> dict[str, PhaseScore]:

@@ -23,7 +23,7 @@ from ingest.atomic import write_bytes
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import UNLABELLED
-from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.timelines import SMOOTHED, Timeline
 
 INK = "#1f2933"
 QUIET = "#7b8794"
@@ -89,8 +89,9 @@ def _rows(timeline: Timeline) -> dict[str, Ints]:
     rows = {"truth": timeline.truth_t, "predicted": timeline.predicted_t}
     if (timeline.truth_t == UNLABELLED).all():
         del rows["truth"]
-    if timeline.smoothed_t is not None:
-        rows["smoothed"] = timeline.smoothed_t
+    for name in SMOOTHED:
+        if (line := timeline.smoothed(name)) is not None:
+            rows[name] = line.predicted_t
     return rows
 
 
@@ -123,9 +124,10 @@ def _band(
     axes: Axes, row: int, spans: Sequence[tuple[float, float, int]], classes: Sequence[str], colours: Mapping[str, str]
 ) -> None:
     total = sum(width for _, width, _ in spans)
-    for left, width, number in spans:
-        colour = BLANK if number == UNLABELLED else colours[classes[number]]
-        axes.barh(row, width, left=left, height=0.84, color=colour, linewidth=0)
+    filled = [BLANK if number == UNLABELLED else colours[classes[number]] for _, _, number in spans]
+    places = [(left, width) for left, width, _ in spans]
+    axes.broken_barh(places, (row - 0.42, 0.84), facecolors=filled, linewidth=0)
+    for (left, width, number), colour in zip(spans, filled, strict=True):
         if number != UNLABELLED and width / total > 0.0068 * len(classes[number]) + 0.01:
             ink = "white" if _luminance(colour) < 0.5 else INK
             axes.text(left + width / 2, row, classes[number], ha="center", va="center", fontsize=7.5, color=ink)

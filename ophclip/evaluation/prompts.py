@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from ophclip.evaluation.tables import read_text
+
 
 class Style(str, Enum):
     """How a sentence speaks of a class; the ensemble averages the normalised embeddings of all styles' sentences."""
@@ -137,7 +139,7 @@ def load_prompts(spec: str | Path) -> PromptSet:
     """
     path = Path(spec)
     if path.is_file():
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         return _parse_yaml(str(path), text) if path.suffix in (".yaml", ".yml") else _parse_lines(str(path), text)
     if path.suffix:
         raise ValueError(f"{path}: expected a prompts file and it is not there")

@@ -12,11 +12,12 @@ import numpy as np
 
 from ophclip.evaluation.clips import Clip, read_clips
 from ophclip.evaluation.intervals import Estimate
-from ophclip.evaluation.metrics import Floats
+from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import Source, Task
 from ophclip.evaluation.results import Provenance, Throughput
 from ophclip.evaluation.scored_files import ScoredFile, read_scored_files
 from ophclip.evaluation.timelines import Timeline, read_timelines
+from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
 PHASES, PRESENCE = "phases", "presence"
 FILE_TASKS = {f"{task.value}s": task for task in (Task.CLIP, Task.PICTURE, Task.PROCEDURE)}
@@ -54,11 +55,17 @@ class Written:
         """What the dataset said of each video."""
         return {row["video_id"]: row["attributes"] for row in self.tree["videos"]}
 
-    def average_precisions(self) -> tuple[list[str], Floats]:
-        """Ids and cells [V, C] of a result of presence."""
+    def cells(self, figure: str) -> tuple[list[str], Floats]:
+        """Ids and a figure by video and class [V, C] of a result of presence."""
         rows = self.tree["videos"]
-        cells = [[_number(row["average_precision"][label]) for label in self.classes] for row in rows]
+        cells = [[_number(row[figure][label]) for label in self.classes] for row in rows]
         return [str(row["video_id"]) for row in rows], np.array(cells, dtype=np.float64)
+
+    def counts(self) -> dict[str, Ints]:
+        """Counts [C, 4] by video of a result of presence that has an operating point; none of one that has not."""
+        point = self.tree["operating_point"]
+        rows = point["videos"] if point else ()
+        return {row["video_id"]: np.array([row["counts"][label] for label in self.classes]) for row in rows}
 
 
 def read_tree(place: Path) -> tuple[Path, dict[str, Any]]:
@@ -92,8 +99,10 @@ def read_result(place: Path) -> Written:
         if task in FILE_TASKS:
             tree["protocols"], tree["styles"]
         if task == PHASES:
-            tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]]
-    except (KeyError, TypeError) as error:
+            tree["protocols"], tree["styles"], [row["attributes"] for row in tree["videos"]], tree["past_the_end"]
+        if task == PRESENCE:
+            tree["operating_point"], [row["false_positive_rate"] for row in tree["videos"]]
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
     given: dict[str, Any] = {"path": path, "tree": tree, "provenance": provenance, "classes": classes}
     if task == PRESENCE:
@@ -105,7 +114,10 @@ def read_result(place: Path) -> Written:
 
 
 def _provenance(tree: Mapping[str, Any]) -> Provenance:
-    return Provenance(**{**tree, "dataset": Source(**tree["dataset"])})
+    smoothing = tree["smoothing"]
+    kinds = {"causal": Causal(smoothing["causal"]), "offline": Offline(smoothing["offline"])}
+    given = {"dataset": Source(**tree["dataset"]), "smoothing": SmoothingConfig(**{**smoothing, **kinds})}
+    return Provenance(**{**tree, **given})
 
 
 def _estimate(cells: Mapping[str, float | None]) -> Estimate:

@@ -61,12 +61,19 @@ def given_to(
 ) -> Given:
     """What a command was given that writes into `out`; a bundle that is loaded already has no place."""
     return Given(
-        bundle=relative(bundle, out) if isinstance(bundle, Path) else bundle if isinstance(bundle, str) else "",
+        bundle=_place(bundle, out),
         dataset=dataset,
         root=relative(root, out),
         videos=tuple(relative(folder, out) for folder in videos),
         prompts=relative(Path(prompts), out) if Path(prompts).is_file() else prompts,
     )
+
+
+def _place(bundle: object, out: Path) -> str:
+    """A folder as seen from `out`, a word such as `open_clip:NAME,FILE` as it is, nothing of what is loaded."""
+    if isinstance(bundle, Path) or (isinstance(bundle, str) and Path(bundle).is_dir()):
+        return relative(Path(bundle), out)
+    return bundle if isinstance(bundle, str) else ""
 
 
 def read_receipt(tree: Mapping[str, Any]) -> Receipt:

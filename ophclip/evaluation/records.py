@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 UNLABELLED = -1
 """Class id of a second that no segment covers: it is left out of every score."""
+
+SLACK_SECONDS = 1.0
+"""A label may end so long after its video: annotations are rounded to seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,14 +90,6 @@ class PhaseDataset:
     classes: tuple[str, ...]
     videos: tuple[PhaseVideo, ...]
 
-    def only(self, split: str) -> PhaseDataset:
-        """The videos of one split; ValueError if there is none."""
-        kept = tuple(video for video in self.videos if video.split == split)
-        if not kept:
-            known = ", ".join(sorted({video.split for video in self.videos} - {""})) or "none"
-            raise ValueError(f"{self.source.name}: no video of split {split!r}; splits in the annotations: {known}")
-        return replace(self, videos=kept)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PresenceVideo:
@@ -144,6 +139,15 @@ class FileDataset:
 
 
 Dataset = PhaseDataset | PresenceDataset | FileDataset
+
+
+def outlasting_seconds(video: PhaseVideo | PresenceVideo, duration_seconds: float) -> float:
+    """By how much the labels of a video outlast it; 0 within `SLACK_SECONDS`."""
+    if isinstance(video, PhaseVideo):
+        last = max((part.end_seconds for part in video.segments), default=0.0)
+    else:
+        last = float(video.seconds_n.max(initial=0.0))
+    return last - duration_seconds if last - duration_seconds > SLACK_SECONDS else 0.0
 
 
 def labelled_files(dataset: Dataset) -> dict[str, Path]:

@@ -17,10 +17,13 @@ from ophclip.config import PresenceThreshold
 from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, PhaseScore
+from ophclip.evaluation.operating import OperatingPoint
 from ophclip.evaluation.receipts import Receipt
 from ophclip.evaluation.records import Source, Task
 from ophclip.evaluation.scored_files import ScoredFile
 from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.transitions import Transitions
+from ophclip.smoothing_options import SmoothingConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +33,6 @@ class Provenance:
     protocol: str
     fps: float
     window_seconds: float
-    smoothing_seconds: float
     dataset: Source
     split_sha256: str
     prompts_name: str
@@ -43,6 +45,16 @@ class Provenance:
     seed: int
     bootstrap_samples: int
     chance_samples: int
+    split: str = ""
+    """The part of the dataset that was scored; empty: all of it."""
+    fit_split: str = ""
+    """The part from which thresholds and transitions were learned; empty: nothing was."""
+    fit_split_sha256: str = ""
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+    """Transitions that were given are named as what lies beside the result, whatever their file was called."""
+    fit_recall: float = 0.0
+    transitions_sha256: str = ""
+    """Hash of the transitions between phases; empty where none were used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +77,31 @@ class ProtocolFigures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SmoothedFigures:
+    """What is said of predictions that take other seconds of the video into account, apart from the plain ones."""
+
+    method: str
+    summary: Mapping[str, Estimate]
+    class_f1: Mapping[str, Estimate]
+    videos: Mapping[str, PhaseScore]
+    undefined: int
+    protocols: Mapping[str, ProtocolFigures]
+    calibration: Mapping[str, Estimate]
+
+    def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Plain tree."""
+        return {
+            "method": self.method,
+            "summary": _estimates(self.summary),
+            "class_f1": _estimates(self.class_f1),
+            "videos": [{"video_id": name, **_score_row(score, classes)} for name, score in self.videos.items()],
+            "undefined": self.undefined,
+            "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
+            "calibration": _estimates(self.calibration),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GroupFigures:
     """Figures of the videos that share an attribute: `video_macro_v1` of phases, of clips those of the summary."""
 
@@ -82,8 +119,8 @@ class PhaseResult:
     summary: Mapping[str, Estimate]
     chance: Mapping[str, float]
     styles: Mapping[str, Mapping[str, Estimate]]
-    smoothed: Mapping[str, Estimate]
-    """Causal smoothing, apart; empty when it was not asked for."""
+    smoothed: Mapping[str, SmoothedFigures]
+    """`causal` and `offline`, as far as they were asked for."""
     class_f1: Mapping[str, Estimate]
     videos: Mapping[str, PhaseScore]
     undefined: int
@@ -91,6 +128,8 @@ class PhaseResult:
     absent: int
     """Cells of classes absent from a video's ground truth; they are left out."""
     timelines: tuple[Timeline, ...]
+    transitions: Transitions | None
+    """How phases follow each other, as the smoothing was told; None where it was not asked for."""
     clips: tuple[Clip, ...]
     protocols: Mapping[str, ProtocolFigures]
     """Every named protocol that applies, unsmoothed."""
@@ -100,6 +139,8 @@ class PhaseResult:
     """What the dataset says of each video: surgeon, experience, ..."""
     groups: Mapping[str, Mapping[str, GroupFigures]]
     """By attribute and its value, and by length."""
+    past_the_end: Mapping[str, float] = field(default_factory=dict)
+    """By how many seconds the labels of a video outlast it, where they do: those are not scored."""
     receipt: Receipt = field(default_factory=Receipt)
 
     @property
@@ -109,11 +150,11 @@ class PhaseResult:
         return (
             f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
-            f"{self.receipt.leakage.alarm}"
+            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain tree without the timelines; undefined figures are null."""
+        """Plain tree without timelines and transitions; undefined figures are null."""
         rows = [
             {"video_id": name, "attributes": dict(self.attributes[name]), **_score_row(score, self.classes)}
             for name, score in self.videos.items()
@@ -126,11 +167,12 @@ class PhaseResult:
             "summary": _estimates(self.summary),
             "chance": dict(self.chance),
             "styles": {style: _estimates(figures) for style, figures in self.styles.items()},
-            "smoothed": _estimates(self.smoothed),
+            "smoothed": {name: figures.to_json(self.classes) for name, figures in self.smoothed.items()},
             "class_f1": _estimates(self.class_f1),
             "videos": rows,
             "undefined": self.undefined,
             "absent": self.absent,
+            "past_the_end": dict(self.past_the_end),
             "protocols": {name: asdict(figures) for name, figures in self.protocols.items()},
             "calibration": _estimates(self.calibration),
             "groups": {
@@ -169,6 +211,10 @@ class PresenceResult:
     """Cells of class and video without a positive; they are left out."""
     unseen: tuple[str, ...]
     """Classes without a positive in any video: no part of the mean."""
+    operating_point: OperatingPoint | None = None
+    """Presence as yes or no, by bars learned from `fit_split`; None without one."""
+    past_the_end: Mapping[str, float] = field(default_factory=dict)
+    """By how many seconds the labels of a video outlast it, where they do: those are not scored."""
     receipt: Receipt = field(default_factory=Receipt)
 
     @property
@@ -178,7 +224,7 @@ class PresenceResult:
         return (
             f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
             f"(chance {self.chance:.3f}), {len(self.videos)} videos"
-            f"{self.receipt.leakage.alarm}"
+            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -206,6 +252,8 @@ class PresenceResult:
             "videos": rows,
             "nulls": self.nulls,
             "unseen": list(self.unseen),
+            "past_the_end": dict(self.past_the_end),
+            "operating_point": self.operating_point.to_json() if self.operating_point else None,
             **self.receipt.to_json(),
         }
         return {key: nulled(value) for key, value in tree.items()}
@@ -240,9 +288,10 @@ class FileResult:
     def headline(self) -> str:
         """Its main figures in one line."""
         name, first = next(iter(self.summary.items()))
+        word = "files" if self.task is Task.PROCEDURE else f"{self.task.value}s"
         return (
             f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
-            f"(chance {self.chance[name]:.3f}), {len(self.files)} files of {len(self.videos)} videos"
+            f"(chance {self.chance[name]:.3f}), {len(self.files)} {word} of {len(self.videos)} videos"
             f"{self.receipt.leakage.alarm}"
         )
 
@@ -285,6 +334,10 @@ def write_result(path: Path, result: PhaseResult | PresenceResult | FileResult) 
 def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:
     row = {name: getattr(score, name) for name in ("seconds", "accuracy", "precision", "recall", "f1", "jaccard")}
     return {**row, "undefined": score.undefined, "f1_by_class": _by_class(classes, score.f1_c)}
+
+
+def _outlasted(past_the_end: Mapping[str, float]) -> str:
+    return f"; labels outlast {len(past_the_end)} of them (past_the_end)" if past_the_end else ""
 
 
 def _by_class(classes: Sequence[str], values_c: Floats) -> dict[str, float]:

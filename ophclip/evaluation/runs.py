@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.media import probe
+from ingest.shards import user_cache
 from ingest.status import open_corpus
-from ophclip.config import ZeroShotConfig
+from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.datasets import dataset_entry
-from ophclip.evaluation.embedding_folder import EmbeddingFolder, is_embedding_folder
-from ophclip.evaluation.opening import looked_at, opened
+from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.evaluation.opening import holds_vectors, looked_at, opened
 from ophclip.evaluation.prompts import PromptSet, load_prompts
 from ophclip.evaluation.receipts import given_to
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
+from ophclip.evaluation.splits import Parts, parts_of, require_files
+from ophclip.evaluation.transitions import read_transitions
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,10 +40,15 @@ class Question:
 
     model: Given
     dataset: Dataset
+    """What is scored."""
     prompts: PromptSet
+    fit: Dataset | None = None
+    """The part of the same dataset from which thresholds and transitions are learned."""
 
 
-def asked(model: Given, name: str, root: Path, prompts: str, videos: tuple[Path, ...]) -> Question:
+def asked(
+    model: Given, name: str, root: Path, prompts: str, videos: tuple[Path, ...], *, config: ZeroShotConfig
+) -> Question:
     """Look at everything that was given before torch is loaded.
 
     Of a folder of vectors the videos need not be there; its classes are the prompts if it has vectors of classes and
@@ -49,16 +57,42 @@ def asked(model: Given, name: str, root: Path, prompts: str, videos: tuple[Path,
     Raises:
         ValueError: model, dataset or prompts are not what they should be.
     """
-    only_vectors = isinstance(model, EmbeddingFolder) or (
-        isinstance(model, Path | str) and is_embedding_folder(Path(model))
-    )
-    dataset = dataset_entry(name).read(root, videos, with_videos=not only_vectors)
+    parts = read_parts(name, root, videos, config, with_videos=not holds_vectors(model))
+    dataset = parts.scored
     seen = looked_at(model)
-    vectors = seen if isinstance(seen, EmbeddingFolder) else None
-    own = vectors.prompts if vectors is not None and not prompts else None
+    own = seen.prompts if isinstance(seen, EmbeddingFolder) and not prompts else None
     chosen = own or prompts_for(name, prompts)
     chosen.for_labels(dataset.classes, distinct=tells_apart(dataset))
-    return Question(model=seen, dataset=dataset, prompts=chosen)
+    if isinstance(dataset, PhaseDataset) and config.smoothing.transitions:
+        read_transitions(Path(config.smoothing.transitions), dataset.classes)
+    return Question(model=seen, dataset=dataset, prompts=chosen, fit=parts.fit)
+
+
+def read_parts(
+    name: str, root: Path, videos: tuple[Path, ...], config: ZeroShotConfig, *, with_videos: bool = True
+) -> Parts[Dataset]:
+    """The parts of a dataset that `config` names; videos of its other parts need not be there, nor those of the phases
+    that are learned from: their labels are enough.
+
+    Raises:
+        ValueError: no dataset has this name, a file is missing or holds what it may not, a split is not in the
+            annotations, a video is in both, or nothing is learned from `fit_split`.
+    """
+    whole = dataset_entry(name).read(root, videos, with_videos=with_videos and not config.split)
+    parts = parts_of(whole, config)
+    learns = isinstance(whole, PresenceDataset) or (
+        isinstance(whole, PhaseDataset) and config.unit is ScoredUnit.SECOND and config.smoothing.learns
+    )
+    if parts.fit is not None and not learns:
+        raise ValueError(
+            f"zeroshot.fit_split: of {name} nothing is learned from it; leave it out, or for phases set "
+            "smoothing.causal=hmm or smoothing.offline=viterbi without smoothing.transitions"
+        )
+    if with_videos:
+        require_files(parts.scored)
+    if with_videos and isinstance(parts.fit, PresenceDataset):
+        require_files(parts.fit)
+    return parts
 
 
 def tells_apart(dataset: Dataset) -> bool:
@@ -91,6 +125,11 @@ def prompts_for(name: str, spec: str = "") -> PromptSet:
     return load_prompts(spec or shipped)
 
 
+def default_cache() -> Path:
+    """Where the commands keep what was encoded: `ophclip/embeddings` in the user's cache directory."""
+    return user_cache() / "embeddings"
+
+
 def zeroshot_dataset(
     bundle: Given,
     name: str,
@@ -111,7 +150,7 @@ def zeroshot_dataset(
     Raises:
         ValueError: model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
-    question = asked(bundle, name, root, prompts, videos)
+    question = asked(bundle, name, root, prompts, videos, config=config)
     out.mkdir(parents=True, exist_ok=True)
     if trained_on is not None:
         open_corpus(trained_on).close()
@@ -126,13 +165,16 @@ def zeroshot_dataset(
         question.prompts,
         out,
         config=config,
+        fit=question.fit,
         given=given,
         trained_on=trained_on,
         progress=progress,
     )
 
 
-def zeroshot_video(bundle: Given, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig) -> SimilarityCurve:
+def zeroshot_video(
+    bundle: Given, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig, cache: Path | None = None
+) -> SimilarityCurve:
     """Compare one video with the sentences of a prompts file; writes the curve, its picture and a ribbon.
 
     Raises:
@@ -145,4 +187,4 @@ def zeroshot_video(bundle: Given, video: Path, prompts: str, out: Path, *, confi
         probe(video)
     from ophclip.evaluation.scoring import compare_video
 
-    return compare_video(opened(seen), video, chosen, out, config=config)
+    return compare_video(opened(seen), video, chosen, out, config=config, cache=cache)

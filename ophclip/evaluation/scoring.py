@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.atomic import write_text
+from ingest.shards import sha256_of
 from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.copies import leakage_of
@@ -19,13 +20,15 @@ from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
-from ophclip.evaluation.records import UNLABELLED, Dataset, FileDataset, PhaseDataset, labelled_files
+from ophclip.evaluation.records import UNLABELLED, Dataset, FileDataset, PhaseDataset, PresenceDataset, labelled_files
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, write_result
 from ophclip.evaluation.scored_files import write_scored_files
 from ophclip.evaluation.similarity import SimilarityCurve, open_store, score_video
 from ophclip.evaluation.timelines import Timeline, write_timelines
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, write_transitions
+from ophclip.evaluation.zeroshot import evaluate_phases
 from ophclip.evaluation.zeroshot_files import evaluate_files
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.progress import Progress
 
 _FILE_BARS = {
@@ -41,19 +44,21 @@ def score_dataset(
     out: Path,
     *,
     config: ZeroShotConfig,
+    fit: Dataset | None = None,
     given: Given | None = None,
     trained_on: Path | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult | FileResult:
     """Score what is loaded already and write the result; videos that the store holds are not decoded again.
 
-    `given` says for the record where all of it came from; `trained_on` is the corpus of the training, whose videos are
-    looked for by pictures as well.
+    `fit` is the part of the same dataset from which thresholds and transitions are learned. `given` says for the record
+    where all of it came from; `trained_on` is the corpus of the training, whose videos are looked for by pictures as
+    well.
 
     Raises:
         ValueError: a label without a prompt, a video that cannot be decoded, or presence that is asked of segments.
     """
-    figures = scored(store, dataset, prompts, config, progress)
+    figures = scored(store, dataset, prompts, config, fit=fit, progress=progress)
     result = replace(figures, receipt=_receipt(store, dataset, out, given, trained_on))
     if isinstance(result, FileResult):
         write_files(out, result)
@@ -69,14 +74,18 @@ def scored(
     dataset: Dataset,
     prompts: PromptSet,
     config: ZeroShotConfig,
+    *,
+    fit: Dataset | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult | PresenceResult | FileResult:
     """The figures of what is loaded already, by the task that the dataset asks. Raises as `score_dataset`."""
     if isinstance(dataset, FileDataset) or config.unit is ScoredUnit.SEGMENT:
         return evaluate_files(store, dataset, prompts, config, progress)
     if isinstance(dataset, PhaseDataset):
-        return evaluate_phases(store, dataset, prompts, config, progress)
-    return evaluate_presence(store, dataset, prompts, config, progress)
+        assert fit is None or isinstance(fit, PhaseDataset)
+        return evaluate_phases(store, dataset, prompts, config, fit=fit, progress=progress)
+    assert fit is None or isinstance(fit, PresenceDataset)
+    return evaluate_presence(store, dataset, prompts, config, fit=fit, progress=progress)
 
 
 def _receipt(
@@ -86,20 +95,30 @@ def _receipt(
     given: Given | None,
     trained_on: Path | None,
 ) -> Receipt:
-    """Which files were scored, and whether training saw one of them."""
-    paths = labelled_files(dataset)
-    hashes = {video_id: store.video(path).sha256 for video_id, path in paths.items()}
-    files = {
-        video_id: SourceFile(path=relative(path, out), sha256=hashes[video_id]) for video_id, path in paths.items()
-    }
-    leakage = leakage_of(store.model.training, hashes, paths, trained_on)
+    """Which files were scored, and whether training saw one of them.
+
+    Vectors that do not say of which bytes they were made stand for themselves: their content is compared with nothing.
+    """
+    paths, files, content = labelled_files(dataset), {}, {}
+    for video_id, path in paths.items():
+        sha256, read = store.video(path).sha256, path
+        if isinstance(store.model, EmbeddingFolder) and sha256 == sha256_of(store.model.file_of(path)):
+            read = store.model.file_of(path)
+        files[video_id] = SourceFile(path=relative(read, out), sha256=sha256)
+        content[video_id] = sha256 if read is path else ""
+    leakage = leakage_of(store.model.training, content, paths, trained_on)
     return Receipt(given=given or Given(), files=files, leakage=leakage)
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
-    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video."""
+    """Write `result.json`, `predictions.csv`, `clips.csv`, bars of F1 by class and a ribbon for each video.
+
+    `transitions.csv`, too, where phases were smoothed by a Markov model.
+    """
     write_timelines(out / "predictions.csv", result.timelines, result.classes)
     write_clips(out / "clips.csv", result.clips)
+    if result.transitions is not None:
+        write_transitions(out / TRANSITIONS_NAME, result.transitions, result.classes)
     for line in result.timelines:
         score = result.videos[line.video_id]
         note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"
@@ -139,14 +158,20 @@ def write_files(out: Path, result: FileResult) -> None:
 
 
 def compare_video(
-    model: Encoder | EmbeddingFolder, video: Path, prompts: PromptSet, out: Path, *, config: ZeroShotConfig
+    model: Encoder | EmbeddingFolder,
+    video: Path,
+    prompts: PromptSet,
+    out: Path,
+    *,
+    config: ZeroShotConfig,
+    cache: Path | None = None,
 ) -> SimilarityCurve:
     """Compare one video with the classes of `prompts`; writes the curve, its picture and a ribbon.
 
     Raises:
         ValueError: the video cannot be decoded.
     """
-    curve = score_video(open_store(model, config), video, prompts, config)
+    curve = score_video(open_store(model, config, cache), video, prompts, config)
     write_text(out / "similarity.csv", _curve_table(curve))
     save_figure(
         similarity_map(curve.seconds_t, curve.scores_tc, curve.classes, title=video.name), out / "similarity.png"

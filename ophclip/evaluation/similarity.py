@@ -49,12 +49,3 @@ def similarity(store: EmbeddingStore, path: Path, vectors_cd: Floats, config: Ze
     spans = window_spans(len(embedded.vectors_td), config.fps, config.window_seconds)
     pooled_td = store.model.pool_spans(embedded.vectors_td, spans)
     return embedded.seconds_t, np.asarray(pooled_td.astype(np.float64) @ vectors_cd.T)
-
-
-def causal_means(scores_tc: Floats, fps: float, seconds: float) -> Floats:
-    """Scores averaged over the last `seconds`, the present frame included; nothing of the future is used."""
-    width = max(round(seconds * fps), 1)
-    total = np.concatenate([np.zeros((1, scores_tc.shape[1])), np.cumsum(scores_tc, axis=0)])
-    stop_t = np.arange(1, len(scores_tc) + 1)
-    start_t = np.maximum(stop_t - width, 0)
-    return np.asarray((total[stop_t] - total[start_t]) / (stop_t - start_t)[:, None])

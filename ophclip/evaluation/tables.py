@@ -110,6 +110,13 @@ def number(row: Row, column: str) -> float:
     return value
 
 
+def named(row: Row, column: str) -> str:
+    """A cell that must not be empty, such as a video's name; ValueError names file, line and column."""
+    if not row[column]:
+        raise ValueError(f"{row.where}: {column} is empty")
+    return row[column]
+
+
 def whole(row: Row, column: str) -> int:
     """A cell as a whole number, such as a frame; ValueError names file, line, column and text."""
     value = number(row, column)

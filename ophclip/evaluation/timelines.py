@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,25 @@ import numpy as np
 from ingest.atomic import write_text
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import UNLABELLED
+from ophclip.evaluation.tables import Row, number, read_table
 
 CONFIDENCE_DIGITS = 6
 """Decimals that are written; confidences are rounded to them before anything is computed."""
+CAUSAL, OFFLINE = "causal", "offline"
+SMOOTHED = (CAUSAL, OFFLINE)
+"""Predictions that take other seconds into account: of the past only, or of the whole video."""
+_COLUMNS = (
+    *("video", "seconds", "truth", "predicted", "confidence"),
+    *(column for name in SMOOTHED for column in (name, f"{name}_confidence")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """Class ids of one video by second [T], and how sure each is."""
+
+    ids_t: Ints
+    confidence_t: Floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,57 +45,117 @@ class Timeline:
     seconds_t: Floats
     truth_t: Ints
     predicted_t: Ints
-    smoothed_t: Ints | None = None
     confidence_t: Floats | None = None
     """Softmax of the scores at the model's temperature, of the class that is predicted."""
+    causal: Prediction | None = None
+    offline: Prediction | None = None
+
+    def smoothed(self, name: str) -> Timeline | None:
+        """The same video with the `causal` or `offline` prediction as what is predicted; None if there is none."""
+        found = self.causal if name == CAUSAL else self.offline
+        if found is None:
+            return None
+        return Timeline(
+            video_id=self.video_id,
+            seconds_t=self.seconds_t,
+            truth_t=self.truth_t,
+            predicted_t=found.ids_t,
+            confidence_t=found.confidence_t,
+        )
+
+
+def smoothed_lines(lines: Sequence[Timeline], name: str) -> list[Timeline]:
+    """The `causal` or `offline` predictions of those videos that have them."""
+    return [found for line in lines if (found := line.smoothed(name)) is not None]
 
 
 def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence[str]) -> None:
-    """CSV of `video,seconds,truth,predicted,smoothed,confidence` with labels; what is not known is empty."""
+    """CSV of seconds with labels and confidences, raw, causal and offline; what is not known is empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("video", "seconds", "truth", "predicted", "smoothed", "confidence"))
-    names = {UNLABELLED: "", **dict(enumerate(classes))}
+    writer.writerow(_COLUMNS)
     for line in timelines:
-        smoothed_t = np.full_like(line.truth_t, UNLABELLED) if line.smoothed_t is None else line.smoothed_t
-        sure_t = [None] * len(line.truth_t) if line.confidence_t is None else line.confidence_t.tolist()
-        for seconds, *ids, sure in zip(line.seconds_t, line.truth_t, line.predicted_t, smoothed_t, sure_t, strict=True):
-            confidence = "" if sure is None else f"{sure:.{CONFIDENCE_DIGITS}f}"
-            writer.writerow((line.video_id, f"{seconds:g}", *(names[int(number)] for number in ids), confidence))
+        empty = [""] * len(line.seconds_t)
+        seconds = [repr(second).removesuffix(".0") for second in line.seconds_t.tolist()]
+        columns = [[line.video_id] * len(empty), seconds, _names(line.truth_t, classes)]
+        for part in (line, line.smoothed(CAUSAL), line.smoothed(OFFLINE)):
+            columns.append(empty if part is None else _names(part.predicted_t, classes))
+            columns.append(empty if part is None or part.confidence_t is None else _digits(part.confidence_t))
+        writer.writerows(zip(*columns, strict=True))
     write_text(path, buffer.getvalue())
+
+
+def _names(ids_t: Ints, classes: Sequence[str]) -> list[str]:
+    return [classes[place] if place != UNLABELLED else "" for place in ids_t.tolist()]
+
+
+def _digits(confidence_t: Floats) -> list[str]:
+    return [f"{sure:.{CONFIDENCE_DIGITS}f}" for sure in confidence_t.tolist()]
 
 
 def read_timelines(path: Path, classes: Sequence[str]) -> tuple[Timeline, ...]:
     """Read what `write_timelines` wrote.
 
     Raises:
-        ValueError: the file is missing or holds a label that is not among the classes, or a cell that is no number.
+        ValueError: the file is missing or empty, a label is not among the classes, a cell is no number, a second does
+            not follow the one before, a column is filled in part, or a video has no truth; names the line.
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected the predictions of an evaluation; run `ophclip zeroshot` first")
-    numbers = {"": UNLABELLED, **{label: index for index, label in enumerate(classes)}}
-    rows: dict[str, list[tuple[float, int, int, int, float]]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            try:
-                ids = [numbers[row[name]] for name in ("truth", "predicted", "smoothed")]
-                cells = float(row["seconds"]), float(row["confidence"] or "nan")
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"{path}: {error} is not a column or class; do the classes belong to it?") from error
-            except ValueError as error:
-                raise ValueError(f"{path}: seconds or confidence of {row['video']} is no number: {error}") from error
-            rows.setdefault(row["video"], []).append((cells[0], ids[0], ids[1], ids[2], cells[1]))
-    return tuple(_timeline(video_id, cells) for video_id, cells in rows.items())
+    numbers = {label: index for index, label in enumerate(classes)}
+    rows = read_table(path, _COLUMNS)
+    known = {column for column in _COLUMNS[3:] if _filled(rows, column)}
+    if "predicted" not in known:
+        raise ValueError(f"{rows[0].where}: predicted is empty; expected a class in every line")
+    videos: dict[str, list[Row]] = {}
+    for row in rows:
+        videos.setdefault(row["video"], []).append(row)
+    return tuple(_timeline(video_id, lines, numbers, known) for video_id, lines in videos.items())
 
 
-def _timeline(video_id: str, cells: Sequence[tuple[float, int, int, int, float]]) -> Timeline:
-    seconds, truth, predicted, smoothed, sure = zip(*cells, strict=True)
-    smoothed_t, confidence_t = np.array(smoothed, dtype=np.int64), np.array(sure, dtype=np.float64)
+def _filled(rows: Sequence[Row], column: str) -> bool:
+    """Whether a column is filled, in all lines or in none."""
+    filled = bool(rows[0][column])
+    for row in rows:
+        if bool(row[column]) != filled:
+            raise ValueError(
+                f"{row.where}: {column} is {'empty' if filled else 'filled'}, other than in the lines before"
+            )
+    return filled
+
+
+def _timeline(video_id: str, rows: Sequence[Row], numbers: Mapping[str, int], known: Collection[str]) -> Timeline:
+    seconds = [number(row, "seconds") for row in rows]
+    for row, before, after in zip(rows[1:], seconds, seconds[1:], strict=False):
+        if after <= before:
+            raise ValueError(f"{row.where}: {video_id} goes from {before:g} s to {after:g} s; seconds must increase")
+    truth_t = _ids(rows, "truth", {"": UNLABELLED, **numbers})
+    if (truth_t == UNLABELLED).all():
+        raise ValueError(f"{rows[0].where}: no second of {video_id} has a truth; a video without labels has no score")
+    smoothed = {
+        name: Prediction(ids_t=_ids(rows, name, numbers), confidence_t=_confidences(rows, f"{name}_confidence"))
+        for name in SMOOTHED
+        if name in known
+    }
     return Timeline(
         video_id=video_id,
         seconds_t=np.array(seconds, dtype=np.float64),
-        truth_t=np.array(truth, dtype=np.int64),
-        predicted_t=np.array(predicted, dtype=np.int64),
-        smoothed_t=None if (smoothed_t == UNLABELLED).all() else smoothed_t,
-        confidence_t=None if np.isnan(confidence_t).any() else confidence_t,
+        truth_t=truth_t,
+        predicted_t=_ids(rows, "predicted", numbers),
+        confidence_t=_confidences(rows, "confidence") if "confidence" in known else None,
+        **smoothed,
     )
+
+
+def _ids(rows: Sequence[Row], column: str, numbers: Mapping[str, int]) -> Ints:
+    for row in rows:
+        if row[column] not in numbers:
+            raise ValueError(f"{row.where}: {column} {row[column]!r} is none of {', '.join(filter(None, numbers))}")
+    return np.array([numbers[row[column]] for row in rows], dtype=np.int64)
+
+
+def _confidences(rows: Sequence[Row], column: str) -> Floats:
+    found_t = np.array([number(row, column) for row in rows], dtype=np.float64)
+    for place in np.flatnonzero((found_t < 0) | (found_t > 1))[:1]:
+        raise ValueError(f"{rows[place].where}: {column} is {rows[place][column]}; expected 0 to 1")
+    return found_t

@@ -15,7 +15,9 @@ from ophclip.evaluation.file_results import file_result
 from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells
 from ophclip.evaluation.leakage import look_for_leakage
 from ophclip.evaluation.matching.records import is_matching, read_matching
+from ophclip.evaluation.metrics import Ints
 from ophclip.evaluation.opening import opened
+from ophclip.evaluation.operating import operating_point
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.probes.reading import probe_file, written_and_found
 from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
@@ -23,6 +25,8 @@ from ophclip.evaluation.receipts import Receipt, read_receipt
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult, nulled
 from ophclip.evaluation.runs import asked
+from ophclip.evaluation.timelines import SMOOTHED, Timeline
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, read_transitions
 
 if TYPE_CHECKING:
     from ophclip.evaluation.embedding import EmbeddingStore
@@ -53,8 +57,8 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     """Compute every figure again from `predictions.csv` and `clips.csv`, from the cells of a result of presence, or
     from the `ranks.csv` of a retrieval.
 
-    What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence the rates and
-    chance) is taken as it is. A probe is computed again from the predictions of every training set.
+    What cannot follow from those (provenance, throughput, summaries of single prompt styles; of presence chance and
+    bars) is taken as it is. A probe is computed again from the predictions of every training set.
 
     Raises:
         ValueError: a file is missing, or is no result of this version.
@@ -87,9 +91,20 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
         clips=written.clips,
         styles=written.styles(),
         attributes=written.attributes(),
+        past_the_end=written.tree["past_the_end"],
     )
     again = replace(again, receipt=read_receipt(written.tree))
-    return tuple(_mismatches(written.path, again.to_json(), written.tree, SAME))
+    return (*_mismatches(written.path, again.to_json(), written.tree, SAME), *_transition_mismatches(written))
+
+
+def _transition_mismatches(written: Written) -> Iterator[Mismatch]:
+    """Whether the transitions beside a result are those that it names."""
+    named = written.provenance.transitions_sha256
+    if named:
+        file = written.path.with_name(TRANSITIONS_NAME)
+        found = read_transitions(file, written.classes).sha256
+        if found != named:
+            yield Mismatch(file=file, field="hash of the transitions", written=named, found=found)
 
 
 def verify_from_videos(
@@ -101,15 +116,17 @@ def verify_from_videos(
         ValueError: result, model, dataset or prompts are not what they should be, or a video cannot be decoded.
     """
     written = read_result(place)
-    question = asked(bundle, name, root, prompts, videos)
+    config = _config(written)
+    question = asked(bundle, name, root, prompts, videos, config=config)
     from ophclip.evaluation.scoring import scored
     from ophclip.evaluation.similarity import open_store
 
-    config = _config(written, question.dataset)
+    if isinstance(question.dataset, PhaseDataset) and written.task in FILE_TASKS:
+        config.unit = ScoredUnit.SEGMENT
     if _task(question.dataset, config) != written.task:
         raise ValueError(f"{written.path}: a result of {written.task}, but --dataset {name} holds other labels")
     store = open_store(opened(question.model), config)
-    again = scored(store, question.dataset, question.prompts, config)
+    again = scored(store, question.dataset, question.prompts, config, fit=question.fit)
     again = replace(again, receipt=_receipt_again(written, store))
     found = _mismatches(written.path, again.to_json(), written.tree, SAME_FROM_VIDEOS)
     return (*found, *_prediction_mismatches(written, again))
@@ -161,11 +178,12 @@ def _receipt_again(written: Written, store: EmbeddingStore) -> Receipt:
     return replace(receipt, leakage=look_for_leakage(store.model.training, hashes))
 
 
-def _config(written: Written, dataset: Dataset) -> ZeroShotConfig:
-    names = ("fps", "window_seconds", "smoothing_seconds", "bootstrap_samples", "chance_samples", "seed")
-    config = ZeroShotConfig(**{name: getattr(written.provenance, name) for name in names})
-    if isinstance(dataset, PhaseDataset) and written.task in FILE_TASKS:
-        config.unit = ScoredUnit.SEGMENT
+def _config(written: Written) -> ZeroShotConfig:
+    names = ("split", "fit_split", "fps", "window_seconds", "fit_recall", "bootstrap_samples", "chance_samples", "seed")
+    smoothing = written.provenance.smoothing
+    if smoothing.transitions:
+        smoothing = replace(smoothing, transitions=str(written.path.with_name(TRANSITIONS_NAME)))
+    config = ZeroShotConfig(smoothing=smoothing, **{name: getattr(written.provenance, name) for name in names})
     if written.task == PRESENCE:
         config.threshold = PresenceThreshold(written.tree["threshold"])
     return config
@@ -173,17 +191,38 @@ def _config(written: Written, dataset: Dataset) -> ZeroShotConfig:
 
 def _presence_tree(written: Written) -> dict[str, Any]:
     """The part of a result of presence that follows from its cells; the rest as it was written."""
-    _, cells_vc = written.average_precisions()
+    _, cells_vc = written.cells("average_precision")
+    _, rates_vc = written.cells("false_positive_rate")
     drawn = {"samples": written.provenance.bootstrap_samples, "seed": written.provenance.seed}
     return {
         **written.tree,
         "summary": {"mean_average_precision": _plain(estimate_cells(cells_vc, **drawn))},
+        "false_positive_rate": _plain(estimate_cells(rates_vc, **drawn)),
         "class_average_precision": {
             label: _plain(estimate(cells_vc[:, place], **drawn)) for place, label in enumerate(written.classes)
         },
         "nulls": int(np.isnan(cells_vc).sum()),
         "unseen": [label for label, column in zip(written.classes, cells_vc.T, strict=True) if np.isnan(column).all()],
+        "operating_point": _operating_point(written),
     }
+
+
+def _operating_point(written: Written) -> Any:
+    """What follows from its bars and counts."""
+    tree = written.tree["operating_point"]
+    if tree is None:
+        return None
+    again = operating_point(
+        np.array([np.nan if bar is None else bar for bar in tree["bars"].values()], dtype=np.float64),
+        tuple(tree["bars"]),
+        written.counts(),
+        recall=written.provenance.fit_recall,
+        split=written.provenance.fit_split,
+        split_sha256=written.provenance.fit_split_sha256,
+        samples=written.provenance.bootstrap_samples,
+        seed=written.provenance.seed,
+    )
+    return nulled(again.to_json())
 
 
 def _plain(figure: Estimate) -> Any:
@@ -213,7 +252,7 @@ def _equal(found: Any, written: Any, tolerance: float) -> bool:
 
 
 def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ...]:
-    """The first second of each video whose truth, prediction or smoothed prediction is another."""
+    """The first second of each video whose truth or any of whose predictions is another."""
     file = written.path.with_name("predictions.csv")
     kept = {line.video_id: line for line in written.timelines}
     found = []
@@ -225,9 +264,9 @@ def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ..
                 Mismatch(file=file, field=f"seconds of {line.video_id}", written=seconds, found=len(line.seconds_t))
             )
             continue
-        for name in ("truth", "predicted", "smoothed"):
-            mine, theirs = getattr(line, f"{name}_t"), getattr(other, f"{name}_t")
-            if mine is None or theirs is None:
+        for name, mine in _columns(line).items():
+            theirs = _columns(other).get(name)
+            if theirs is None:
                 continue
             for place in np.flatnonzero(mine != theirs)[:1]:
                 field = f"{name} of {line.video_id} at {line.seconds_t[place]:g} s"
@@ -236,6 +275,12 @@ def _line_mismatches(written: Written, again: PhaseResult) -> tuple[Mismatch, ..
                     Mismatch(file=file, field=field, written=labels[theirs[place] + 1], found=labels[mine[place] + 1])
                 )
     return tuple(found)
+
+
+def _columns(line: Timeline) -> dict[str, Ints]:
+    """Truth and predictions of one video [T] as they are called in `predictions.csv`."""
+    smoothed = {name: found.predicted_t for name in SMOOTHED if (found := line.smoothed(name)) is not None}
+    return {"truth": line.truth_t, "predicted": line.predicted_t, **smoothed}
 
 
 def _short(value: Any) -> str:

@@ -7,46 +7,41 @@ Shapes: T frames, N labelled seconds, C classes, D width, V videos.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from ophclip.config import ZeroShotConfig
 from ophclip.evaluation.clips import rank_clips
 from ophclip.evaluation.embedder import Embedder
 from ophclip.evaluation.embedding import EmbeddingStore, class_vectors
-from ophclip.evaluation.intervals import Estimate, estimate, estimate_cells, presence_chance
 from ophclip.evaluation.metrics import (
     Floats,
-    Ints,
-    average_precisions,
-    false_positive_rates,
-    nanmean,
 )
 from ophclip.evaluation.phases import phase_result, phase_scores, phase_summary
 from ophclip.evaluation.prompts import PromptSet, Style
-from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
+from ophclip.evaluation.protocols import VIDEO_MACRO_V1
 from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
     PresenceDataset,
-    PresenceVideo,
     Source,
     class_ids_at,
+    outlasting_seconds,
     phase_split_hash,
-    presence_split_hash,
 )
 from ophclip.evaluation.results import (
     PhaseResult,
-    PresenceResult,
-    PresenceVideoScore,
     Provenance,
     Throughput,
     code_version,
 )
-from ophclip.evaluation.similarity import causal_means, similarity
-from ophclip.evaluation.timelines import CONFIDENCE_DIGITS, Timeline
+from ophclip.evaluation.similarity import similarity
+from ophclip.evaluation.smoothing import causal_prediction, offline_prediction, plain_prediction
+from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.transitions import TRANSITIONS_NAME, Transitions, learned, read_transitions, sticky
+from ophclip.evaluation.vectors import grid_seconds
 from ophclip.progress import Progress
+from ophclip.smoothing_options import SmoothingConfig
 
 
 def evaluate_phases(
@@ -54,20 +49,34 @@ def evaluate_phases(
     dataset: PhaseDataset,
     prompts: PromptSet,
     config: ZeroShotConfig,
+    *,
+    fit: PhaseDataset | None = None,
     progress: Progress | None = None,
 ) -> PhaseResult:
-    """Zero-shot phase recognition by every named protocol, `video_macro_v1` first.
+    """Zero-shot phase recognition by every named protocol, `video_macro_v1` first; `fit` is `fit_split`.
 
     Raises:
         ValueError: a label without a prompt class of its own, a video that cannot be decoded or has no labelled second.
     """
     chosen = prompts.for_labels(dataset.classes, distinct=True)
+    transitions = _transitions(fit, dataset.classes, config)
     spent = Spent(store)
     embed_all(store, [video.path for video in dataset.videos], progress)
     provenance = provenance_of(
-        VIDEO_MACRO_V1, dataset.source, phase_split_hash(dataset), prompts=chosen, model=store.model, config=config
+        VIDEO_MACRO_V1,
+        dataset.source,
+        phase_split_hash(dataset),
+        fit_split_sha256=phase_split_hash(fit) if fit else "",
+        prompts=chosen,
+        model=store.model,
+        config=config,
     )
-    lines = {style: _timelines(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
+    if transitions is not None:
+        provenance = replace(provenance, transitions_sha256=transitions.sha256)
+    lines = {
+        style: _timelines(store, dataset, chosen, style, config, transitions=transitions)
+        for style in reversed(chosen.styles)
+    }
     singles = {style.value: lines[style] for style in lines if style is not Style.ENSEMBLE}
     vectors_cd = class_vectors(store, chosen, Style.ENSEMBLE)
     clips = [
@@ -86,130 +95,80 @@ def evaluate_phases(
             for name, given in singles.items()
         },
         attributes={video.video_id: video.attributes for video in dataset.videos},
+        transitions=transitions,
+        past_the_end=past_the_end(store, dataset),
     )
 
 
+def past_the_end(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset) -> dict[str, float]:
+    """By how many seconds the labels of each video outlast it, where they do."""
+    over = {
+        video.video_id: outlasting_seconds(video, store.video(video.path).duration_seconds) for video in dataset.videos
+    }
+    return {name: round(seconds, 3) for name, seconds in over.items() if seconds}
+
+
 def _timelines(
-    store: EmbeddingStore, dataset: PhaseDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
+    store: EmbeddingStore,
+    dataset: PhaseDataset,
+    prompts: PromptSet,
+    style: Style,
+    config: ZeroShotConfig,
+    *,
+    transitions: Transitions | None,
 ) -> list[Timeline]:
+    """Every video's; the ensemble's smoothed, too."""
     vectors_cd = class_vectors(store, prompts, style)
-    return [_timeline(store, video, dataset.classes, vectors_cd, config) for video in dataset.videos]
+    smoothing = config.smoothing if style is Style.ENSEMBLE else SmoothingConfig()
+    config = replace(config, smoothing=smoothing)
+    return [
+        _timeline(store, video, dataset.classes, vectors_cd, config, transitions=transitions)
+        for video in dataset.videos
+    ]
 
 
 def _timeline(
-    store: EmbeddingStore, video: PhaseVideo, classes: Sequence[str], vectors_cd: Floats, config: ZeroShotConfig
+    store: EmbeddingStore,
+    video: PhaseVideo,
+    classes: Sequence[str],
+    vectors_cd: Floats,
+    config: ZeroShotConfig,
+    *,
+    transitions: Transitions | None,
 ) -> Timeline:
     seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
     truth_t = class_ids_at(video.segments, classes, seconds_t)
     if (truth_t < 0).all():
         raise ValueError(f"{video.path}: no frame lies within a labelled phase of {video.video_id}; is it this video?")
-    smoothed_t = None
-    if config.smoothing_seconds:
-        smoothed_t = causal_means(scores_tc, config.fps, config.smoothing_seconds).argmax(axis=1)
+    scale = store.model.logit_scale
+    plain = plain_prediction(scores_tc, scale)
     return Timeline(
         video_id=video.video_id,
         seconds_t=seconds_t,
         truth_t=truth_t,
-        predicted_t=scores_tc.argmax(axis=1),
-        smoothed_t=smoothed_t,
-        confidence_t=_confidence(scores_tc * store.model.logit_scale),
+        predicted_t=plain.ids_t,
+        confidence_t=plain.confidence_t,
+        causal=causal_prediction(scores_tc, scale, config.fps, config.smoothing, transitions),
+        offline=offline_prediction(scores_tc, scale, config.smoothing, transitions),
     )
 
 
-def _confidence(logits_tc: Floats) -> Floats:
-    """The highest softmax probability of each second [T]."""
-    odds_tc = np.exp(logits_tc - logits_tc.max(axis=1, keepdims=True))
-    return np.asarray((1.0 / odds_tc.sum(axis=1)).round(CONFIDENCE_DIGITS))
+def _transitions(fit: PhaseDataset | None, classes: Sequence[str], config: ZeroShotConfig) -> Transitions | None:
+    """What the Markov models are told of how phases follow each other; None where there are none."""
+    given = config.smoothing
+    if not given.markov:
+        return None
+    if given.transitions:
+        return read_transitions(Path(given.transitions), classes)
+    if fit is None:
+        return sticky(len(classes), config.fps, given.dwell_seconds)
+    truths = [class_ids_at(video.segments, classes, _labelled_grid(video, config.fps)) for video in fit.videos]
+    return learned(truths, len(classes), given.pseudo_count)
 
 
-def _estimate(values_v: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate(values_v, samples=config.bootstrap_samples, seed=config.seed)
-
-
-def _by_class(classes: Sequence[str], values_vc: Floats, config: ZeroShotConfig) -> dict[str, Estimate]:
-    return {label: _estimate(values_vc[:, column], config) for column, label in enumerate(classes)}
-
-
-def evaluate_presence(
-    store: EmbeddingStore,
-    dataset: PresenceDataset,
-    prompts: PromptSet,
-    config: ZeroShotConfig,
-    progress: Progress | None = None,
-) -> PresenceResult:
-    """Zero-shot presence by `instrument_video_map`: a class' score is the cosine of its prompts with the picture.
-
-    Raises:
-        ValueError: a label without a prompt class, or a video that cannot be decoded.
-    """
-    chosen = prompts.for_labels(dataset.classes)
-    spent = Spent(store)
-    embed_all(store, [video.path for video in dataset.videos], progress)
-    cells = {style: _presence_cells(store, dataset, chosen, style, config) for style in reversed(chosen.styles)}
-    best = cells[Style.ENSEMBLE]
-    precision_vc = np.stack([score.average_precision_c for score in best.values()])
-    rates_vc = np.stack([score.false_positive_rate_c for score in best.values()])
-    missing_c = np.isnan(nanmean(precision_vc, axis=0))
-    return PresenceResult(
-        provenance=provenance_of(
-            INSTRUMENT_VIDEO_MAP,
-            dataset.source,
-            presence_split_hash(dataset),
-            prompts=chosen,
-            model=store.model,
-            config=config,
-        ),
-        throughput=spent.throughput([video.path for video in dataset.videos]),
-        classes=dataset.classes,
-        mean_average_precision=_estimate_cells(precision_vc, config),
-        chance=presence_chance(
-            [video.present_nc for video in dataset.videos], samples=config.chance_samples, seed=config.seed
-        ),
-        threshold=config.threshold,
-        false_positive_rate=_estimate_cells(rates_vc, config),
-        styles={
-            style.value: _estimate_cells(np.stack([score.average_precision_c for score in found.values()]), config)
-            for style, found in cells.items()
-        },
-        class_average_precision=_by_class(dataset.classes, precision_vc, config),
-        videos=best,
-        nulls=int(np.isnan(precision_vc).sum()),
-        unseen=tuple(label for label, missing in zip(dataset.classes, missing_c, strict=True) if missing),
-    )
-
-
-def _estimate_cells(values_vc: Floats, config: ZeroShotConfig) -> Estimate:
-    return estimate_cells(values_vc, samples=config.bootstrap_samples, seed=config.seed)
-
-
-def _presence_cells(
-    store: EmbeddingStore, dataset: PresenceDataset, prompts: PromptSet, style: Style, config: ZeroShotConfig
-) -> dict[str, PresenceVideoScore]:
-    vectors_cd = class_vectors(store, prompts, style)
-    threshold = config.threshold
-    cells = {}
-    for video in dataset.videos:
-        present_nc, scores_nc = _labelled_scores(store, video, vectors_cd, config)
-        cells[video.video_id] = PresenceVideoScore(
-            seconds=len(present_nc),
-            average_precision_c=average_precisions(present_nc, scores_nc),
-            false_positive_rate_c=false_positive_rates(present_nc, scores_nc, threshold),
-        )
-    return cells
-
-
-def _labelled_scores(
-    store: EmbeddingStore, video: PresenceVideo, vectors_cd: Floats, config: ZeroShotConfig
-) -> tuple[Floats, Floats]:
-    """Labels and scores [N, C] at the labelled seconds that the file has; the frame is the last at or before each."""
-    seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
-    inside_n = (video.seconds_n >= 0) & (video.seconds_n < store.video(video.path).duration_seconds)
-    if not inside_n.any():
-        raise ValueError(
-            f"{video.path}: no labelled second of {video.video_id} lies within the file; is it this video?"
-        )
-    rows: Ints = np.searchsorted(seconds_t, video.seconds_n[inside_n] + 1e-6, side="right") - 1
-    return video.present_nc[inside_n], scores_tc[rows]
+def _labelled_grid(video: PhaseVideo, fps: float) -> Floats:
+    """0, 1/fps, 2/fps, ... up to the end of the last label."""
+    return grid_seconds(max((part.end_seconds for part in video.segments), default=0.0), fps)
 
 
 def embed_all(store: EmbeddingStore, paths: Sequence[Path], progress: Progress | None) -> None:
@@ -244,16 +203,27 @@ class Spent:
 
 
 def provenance_of(
-    protocol: str, source: Source, split_sha256: str, *, prompts: PromptSet, model: Embedder, config: ZeroShotConfig
+    protocol: str,
+    source: Source,
+    split_sha256: str,
+    *,
+    prompts: PromptSet,
+    model: Embedder,
+    config: ZeroShotConfig,
+    fit_split_sha256: str = "",
 ) -> Provenance:
     """Everything that the figures of this evaluation depend on."""
     return Provenance(
         protocol=protocol if config.fps == 1.0 else f"{protocol} but at {config.fps:g} fps",
         fps=config.fps,
         window_seconds=config.window_seconds,
-        smoothing_seconds=config.smoothing_seconds,
         dataset=source,
         split_sha256=split_sha256,
+        split=config.split,
+        fit_split=config.fit_split,
+        fit_split_sha256=fit_split_sha256,
+        fit_recall=config.fit_recall,
+        smoothing=replace(config.smoothing, transitions=TRANSITIONS_NAME if config.smoothing.transitions else ""),
         prompts_name=prompts.name,
         prompts_author=prompts.author,
         prompts_date=prompts.date,

@@ -16,10 +16,12 @@ def mean_of_spans(vectors_td: NDArray[np.float32], spans: Sequence[tuple[int, in
 
     A span of one frame is that frame.
     """
-    totals_td = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0, dtype=np.float64)])
     first_w, stop_w = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    single_w = stop_w - first_w == 1
+    if single_w.all():
+        return np.asarray(vectors_td[first_w])
+    totals_td = np.concatenate([np.zeros((1, vectors_td.shape[1])), np.cumsum(vectors_td, axis=0, dtype=np.float64)])
     means_wd = totals_td[stop_w] - totals_td[first_w]
     pooled_wd = (means_wd / np.maximum(np.linalg.norm(means_wd, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    single_w = stop_w - first_w == 1
     pooled_wd[single_w] = vectors_td[first_w[single_w]]
     return np.asarray(pooled_wd)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophclip.evaluation.embedder import Embedder
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style, builtin_prompts
 from ophclip.evaluation.vectors import unit
-
-if TYPE_CHECKING:
-    from ophclip.models.bundle import Loaded
 
 TEMPLATES = ("{query}", "a surgical video of {query}", "now we see {query}")
 
@@ -34,11 +31,9 @@ def query_wordings(query: str) -> tuple[tuple[str, ...], ...]:
     return (own,) if named is None else (own, named.sentences(Style.ENSEMBLE))
 
 
-def wordings_vector(loaded: Loaded, wordings: Sequence[Sequence[str]]) -> Floats:
+def wordings_vector(embedder: Embedder, wordings: Sequence[Sequence[str]]) -> Floats:
     """Unit vector [D] of a query's groups of sentences."""
-    from ophclip.models.embed import embed_texts
-
-    vectors = [embed_texts(loaded.model, loaded.tokenizer, list(group)).astype(np.float64) for group in wordings]
+    vectors = [embedder.embed_texts(list(group)).astype(np.float64) for group in wordings]
     return unit(np.stack([unit(group.mean(axis=0)) for group in vectors]).mean(axis=0))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,9 +75,8 @@ def _words(manifest: Manifest, row: VideoRow, second: float, around_seconds: flo
     changes = near(manifest.corrections(row.video_id))
     facts: dict[str, Any] = {
         "heard": [
-            {"start_seconds": word.start_seconds, "end_seconds": word.end_seconds, "text": word.text,
-             "probability": word.probability}
-            for segment in (transcripts[0].segments if transcripts else ()) for word in near(segment.words)
+            {**_span(segment), "text": segment.text, "words": [asdict(word) for word in segment.words]}
+            for segment in (near(transcripts[0].segments) if transcripts else ())
         ],
         "heard_by": f"{transcripts[0].engine} {transcripts[0].model}" if transcripts else "",
         "corrected": [
@@ -112,8 +111,10 @@ def _consent(manifest: Manifest, corpus: Path, row: VideoRow) -> Link:
         uploader=row.uploader,
         webpage_url=row.webpage_url,
         state=row.state.value,
-        note=row.reason,
-        words_masked=sum(one.reason == MASKED for one in changes),
+        deidentified={
+            "identifiers masked in what was heard": sum(one.reason == MASKED for one in changes),
+            "pictures": row.reason or "the manifest notes nothing that was painted over",
+        },
         words_corrected=sum(one.reason != MASKED for one in changes),
         sentences_refused=sum(one.kind is Refused.SENTENCE for one in refused),
         ingest_recipe=row.recipe,

@@ -13,8 +13,10 @@ import numpy as np
 
 from ophclip.evaluation.matching.records import RETRIEVAL, read_matching
 from ophclip.evaluation.protocols import PROTOCOLS
-from ophclip.evaluation.reading import PHASES, Written, read_result, read_tree
+from ophclip.evaluation.reading import PHASES, PRESENCE, Written, read_result, read_tree
 from ophclip.evaluation.receipts import Given, read_receipt
+from ophclip.evaluation.timelines import SMOOTHED
+from ophclip.models.description import OPEN_CLIP_PREFIX
 from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
 from ophclip.tracing.records import Link, broken, holds
 
@@ -38,7 +40,8 @@ class Origin:
     sha256: str = ""
     """Of the video's file, as it was."""
     path: Path | None = None
-    bundle: Path | None = None
+    bundle: Path | str | None = None
+    """A folder, or a word such as `open_clip:NAME,FILE`."""
     weights_sha256: str = ""
     model: str = ""
     corpora: tuple[Path, ...] = ()
@@ -120,12 +123,13 @@ def _of_result(asked: Asked) -> Origin:
     result = read_result(asked.place)
     receipt, folder = read_receipt(result.tree), result.path.parent
     file = receipt.files.get(asked.video_id)
-    link, classes = _phase_row(result, asked) if result.task == PHASES else _presence_row(result, asked)
+    rows = {PHASES: _phase_row, PRESENCE: _presence_row}
+    link, classes = rows.get(result.task, _file_row)(result, asked)
     return Origin(
         link=link,
         sha256=file.sha256 if file else "",
         path=(folder / file.path).resolve() if file and file.path else None,
-        bundle=(folder / receipt.given.bundle).resolve() if receipt.given.bundle else None,
+        bundle=_bundle(folder, receipt.given),
         weights_sha256=result.provenance.weights_sha256,
         model=result.provenance.model_name,
         classes=classes,
@@ -150,8 +154,8 @@ def _phase_row(result: Written, asked: Asked) -> tuple[Link, tuple[str, ...]]:
         "second": float(line.seconds_t[place]),
         "truth": truth,
         "predicted": predicted,
-        "smoothed": "" if line.smoothed_t is None else names[line.smoothed_t[place] + 1],
         "confidence": None if line.confidence_t is None else float(line.confidence_t[place]),
+        **{name: names[one.predicted_t[place] + 1] for name in SMOOTHED if (one := line.smoothed(name)) is not None},
     }
     shown = (name for name in dict.fromkeys((predicted, truth)) if name in result.classes)
     return holds("row", **facts), tuple(shown)
@@ -163,6 +167,27 @@ def _presence_row(result: Written, asked: Asked) -> tuple[Link, tuple[str, ...]]
     if row is None:
         return broken("row", f"{asked.video_id} is not in {result.path}", **facts), ()
     return holds("row", **facts, average_precision=row["average_precision"]), result.classes
+
+
+def _file_row(result: Written, asked: Asked) -> tuple[Link, tuple[str, ...]]:
+    """Files that are labelled as a whole: one by its id, or all that were taken from a video."""
+    facts = _about(result.tree)
+    own = [file for file in result.files if asked.video_id in (file.file_id, file.video_id)]
+    named = [file for file in own if file.file_id == asked.video_id] or own
+    if not named:
+        return broken("row", f"{asked.video_id} is not in {result.path}", **facts), ()
+    best = [result.classes[int(file.scores_c.argmax())] for file in named]
+    facts["files"] = [
+        {"file": file.file_id, "truth": ", ".join(file.labels), "highest": label, "score": float(file.scores_c.max())}
+        for file, label in zip(named, best, strict=True)
+    ]
+    return holds("row", **facts), tuple(dict.fromkeys([*best, *(label for file in named for label in file.labels)]))
+
+
+def _bundle(folder: Path, given: Given) -> Path | str | None:
+    if given.bundle.startswith(OPEN_CLIP_PREFIX):
+        return given.bundle
+    return (folder / given.bundle).resolve() if given.bundle else None
 
 
 def _of_matching(asked: Asked) -> Origin:
@@ -181,7 +206,7 @@ def _of_matching(asked: Asked) -> Origin:
     return Origin(
         link=link,
         sha256=file.sha256 if file else "",
-        bundle=(folder / given.bundle).resolve() if given.bundle else None,
+        bundle=_bundle(folder, given),
         weights_sha256=written.provenance.weights_sha256,
         model=written.provenance.model_name,
         corpora=() if "://" in given.root else ((folder / given.root).resolve(),),
@@ -209,6 +234,7 @@ def _about(tree: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": protocol,
         "rule": written or (known.rule if known else ""),
         "dataset": provenance.get("dataset", {}).get("name", "corpus"),
+        "part": provenance.get("split", ""),
         "dataset_license": provenance.get("dataset", {}).get("license", ""),
         "split_sha256": provenance["split_sha256"],
         "leakage": tree.get("leakage", {}).get("told", "the result does not say"),

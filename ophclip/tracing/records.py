@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,35 +61,38 @@ class Trace:
                 yield from _told(name.replace("_", " "), value)
 
 
-def holds(name: str, **facts: Any) -> Link:
+def holds(name: str, /, **facts: Any) -> Link:
     """A link that stands."""
     return Link(name=name, standing=Standing.HOLDS, facts=facts)
 
 
-def broken(name: str, reason: str, **facts: Any) -> Link:
+def broken(name: str, reason: str, /, **facts: Any) -> Link:
     """A link that does not."""
     return Link(name=name, standing=Standing.BROKEN, facts=facts, reason=reason)
 
 
-def absent(name: str, reason: str, **facts: Any) -> Link:
+def absent(name: str, reason: str, /, **facts: Any) -> Link:
     """A link that this chain does not have."""
     return Link(name=name, standing=Standing.ABSENT, facts=facts, reason=reason)
 
 
 def _told(name: str, value: Any) -> Iterator[str]:
-    if value is None or value == "" or (isinstance(value, list | dict) and not value):
-        value = "-"
+    """Lists and mappings over several lines, what lies deeper left to the JSON."""
     if isinstance(value, Mapping):
         value = [f"{key}: {_short(one)}" for key, one in value.items()]
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        yield f"  {name:<{_NAME_WIDTH}} {_short(value)}"
-        return
-    for number, one in enumerate(value):
-        row = one
-        if isinstance(one, Mapping):
-            row = "  ".join(f"{key.replace('_', ' ')} {_short(cell)}" for key, cell in one.items() if cell != "")
-        yield f"  {name if not number else '':<{_NAME_WIDTH}} {_short(row)}"
+    rows = value if isinstance(value, list | tuple) else [value]
+    for number, row in enumerate(rows or [None]):
+        yield f"  {name if not number else '':<{_NAME_WIDTH}} {_row(row) if isinstance(row, Mapping) else _short(row)}"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    cells = {key: cell for key, cell in row.items() if cell != "" and not isinstance(cell, list | tuple | Mapping)}
+    start, end = cells.pop("start_seconds", None), cells.pop("end_seconds", None)
+    span = [] if start is None else [f"{start:.2f}-{end:.2f} s"]
+    return "  ".join([*span, *(f"{key.replace('_', ' ')}: {_short(cell)}" for key, cell in cells.items())])
 
 
 def _short(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ingest.media import probe
 from ingest.shards import sha256_of
+from ophclip.evaluation.datasets.coco import PICTURES
+from ophclip.evaluation.embedding_folder import VECTOR_SUFFIXES
+from ophclip.models.description import OPEN_CLIP_PREFIX
 from ophclip.tracing.corpus import corpus_links
 from ophclip.tracing.model import is_scored, model_link, sentences_link
 from ophclip.tracing.origins import Origin, find_origin, only_samples, read_asked
@@ -21,7 +25,7 @@ def trace(
     second: float | None = None,
     *,
     corpus: Path | None = None,
-    bundle: Path | None = None,
+    bundle: Path | str | None = None,
     prompts: str = "",
     around_seconds: float = AROUND_SECONDS,
 ) -> Trace:
@@ -41,6 +45,8 @@ def trace(
     """
     asked = read_asked(place, video, second)
     origin = find_origin(asked)
+    if isinstance(bundle, str) and not bundle.startswith(OPEN_CLIP_PREFIX):
+        bundle = Path(bundle) if bundle else None
     origin = replace(
         origin, bundle=bundle or origin.bundle, corpora=(corpus,) if corpus is not None else origin.corpora
     )
@@ -56,22 +62,28 @@ def trace(
 
 def _source(origin: Origin, second: float) -> Link:
     """The file of the video, read again."""
-    path, known = origin.path, {"sha256": origin.sha256, "second": second}
+    facts: dict[str, Any] = {"sha256": origin.sha256, "second": second}
+    path = origin.path
     if path is None:
-        return broken(
-            "source", "it is not said where the file lies; name the corpus that holds it with --corpus", **known
-        )
-    known["file"] = str(path)
+        told = "it is not said where the file lies; name the corpus that holds it with --corpus"
+        return broken("source", told, **facts)
+    facts["file"] = str(path)
     if not path.is_file():
-        return broken("source", f"{path} is gone", **known)
+        return broken("source", f"{path} is gone", **facts)
     found = sha256_of(path)
     if found != origin.sha256:
-        return broken("source", f"{path} holds other bytes now: SHA-256 {found}", **known)
+        return broken("source", f"{path} holds other bytes now: SHA-256 {found}", **facts)
+    if path.suffix in VECTOR_SUFFIXES or path.suffix.lower() in PICTURES:
+        return holds("source", **facts)
+    return _within(path, second, facts)
+
+
+def _within(path: Path, second: float, facts: dict[str, Any]) -> Link:
     try:
         duration_seconds = probe(path).duration_seconds
     except ValueError as error:
-        return broken("source", str(error), **known)
-    known["duration_seconds"] = duration_seconds
+        return broken("source", str(error), **facts)
+    facts["duration_seconds"] = duration_seconds
     if not 0.0 <= second <= duration_seconds:
-        return broken("source", f"{second:g} s lies outside of {path}", **known)
-    return holds("source", **known)
+        return broken("source", f"{second:g} s lies outside of {path}", **facts)
+    return holds("source", **facts)

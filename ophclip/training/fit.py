@@ -30,6 +30,7 @@ from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
 from ophclip.losses.gather import wait_for_all
 from ophclip.models.bundle import save_bundle
+from ophclip.models.training_record import read_training_record
 from ophclip.objectives import Contrastive
 from ophclip.progress import Progress
 from ophclip.training.callbacks import Checkpointing, Ending, Recorder, Restoring
@@ -84,7 +85,8 @@ def _train(
     corpus, module = _build(config, resumed)
     if ranks.is_first:
         texts = config.loss.contrastive is not Contrastive.NONE
-        folder.note_videos(drawn_videos(corpus.reader, config.data.silent_share, texts=texts))
+        drawn = drawn_videos(corpus.reader, config.data.silent_share, texts=texts)
+        folder.note_videos({**_seen_before(config), **drawn})
     callbacks: list[Callback] = [Restoring(resumed)]
     recorder = Recorder(folder.metrics, resumed, progress) if ranks.is_first else None
     if recorder is not None:
@@ -107,6 +109,13 @@ def _train(
             f"{error}: its sample keys stand in {folder.out / NOT_FINITE_NAME}, the last checkpoint is whole; "
             "look at these samples, or train with a lower optim.learning_rate"
         ) from error
+
+
+def _seen_before(config: TrainConfig) -> dict[str, str]:
+    """The videos that bundles were trained on with whose weights this training begins."""
+    places = [Path(name) for name in named_files(config.model).values()]
+    records = (read_training_record(place if place.is_dir() else place.parent) for place in places)
+    return {video_id: sha256 for record in records if record is not None for video_id, sha256 in record.videos.items()}
 
 
 def _finish(config: TrainConfig, folder: RunFolder, module: TrainingModule, seconds: float) -> None:

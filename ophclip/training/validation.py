@@ -22,7 +22,9 @@ from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.records import PhaseDataset, PresenceDataset
 from ophclip.evaluation.runs import prompts_for, read_dataset
 from ophclip.evaluation.similarity import open_store
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.splits import only
+from ophclip.evaluation.zeroshot import evaluate_phases
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.model_options import ModelConfig
 from ophclip.models.bundle import Loaded
 from ophclip.models.preprocess import build_preprocess
@@ -95,8 +97,8 @@ def _retrieval(one: ValidationSet, data: DataConfig) -> _Retrieval:
 
 def _recognition(one: ValidationSet) -> _Recognition:
     dataset = read_dataset(one.dataset, Path(one.root), tuple(Path(folder) for folder in one.videos))
-    if isinstance(dataset, PhaseDataset) and one.split:
-        dataset = dataset.only(one.split)
+    if one.split:
+        dataset = only(dataset, one.split)
     prompts = prompts_for(one.dataset, one.prompts).for_labels(
         dataset.classes, distinct=isinstance(dataset, PhaseDataset)
     )

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ophclip.composing import compose
-from ophclip.config import DemoConfig, IndexConfig, Precision, TrainConfig, ZeroShotConfig
+from ophclip.config import DemoConfig, IndexConfig, MatchingConfig, Precision, TrainConfig, ZeroShotConfig
 from ophclip.model_options import ModelConfig
 from ophclip.monitoring import TITLES
 from ophclip.objectives import RetrievalMode
@@ -65,6 +65,7 @@ def test_every_model_composes(name: str) -> None:
 
 def test_other_primaries_compose() -> None:
     assert compose("zeroshot", [], ZeroShotConfig) == ZeroShotConfig()
+    assert compose("retrieval", ["seed=2"], MatchingConfig) == MatchingConfig(seed=2)
     assert compose("index", ["stride_seconds=1"], IndexConfig) == IndexConfig(stride_seconds=1.0)
     assert compose("demo", ["out=here"], DemoConfig).out == "here"
     assert compose("probe", [], ProbeConfig) == ProbeConfig()

@@ -36,14 +36,17 @@ LIGHT = (
     "ophclip.demo.run",
     "ophclip.evaluation.checking",
     "ophclip.evaluation.comparing",
+    "ophclip.evaluation.copies",
     "ophclip.evaluation.probes.run",
     "ophclip.evaluation.embedding_writer",
+    "ophclip.evaluation.matching.run",
     "ophclip.evaluation.scoring",
     "ophclip.evaluation.runs",
     "ophclip.evaluation.verifying",
     "ophclip.models.description",
     "ophclip.search.build",
     "ophclip.search.index",
+    "ophclip.tracing.run",
     "ophclip.train",
     "ophclip.training.export",
     "ophclip.training.run",
@@ -96,7 +99,8 @@ def test_help_of_every_command_loads_nothing_heavy() -> None:
 
     commands = ["", *getattr(get_command(app), "commands")]  # noqa: B009  a group has it, its base class does not
     expected = {"demo", "simulate", "ingest", "train", "index", "zeroshot", "compare", "verify", "search", "bundle"}
-    assert {*expected, "doctor", "probe"} <= set(commands)
+    expected |= {"retrieval", "trace", "probe"}
+    assert {*expected, "doctor"} <= set(commands)
     run = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("Usage:") == len(commands)

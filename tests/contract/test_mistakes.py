@@ -61,6 +61,11 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "an option of a probe": (("probe", "b", "--dataset", "ophnet", "--root", "d", "temporal.layerz=1"), "layerz"),
     "a result to compare": (("compare", "no_result", "no_other"), "no_result"),
     "a result to verify": (("verify", "no_result"), "no_result"),
+    "a corpus to retrieve from": (("retrieval", "no_bundle", "no_corpus"), "no_corpus"),
+    "an option of retrieval": (("retrieval", "no_bundle", "no_corpus", "clip_frame=1"), "clip_frame"),
+    "a result to trace": (("trace", "no_result", "video", "3"), "no_result"),
+    "a moment to trace": (("trace", "no_result", "video"), "second of video"),
+    "a hit to trace": (("trace", "no_result", '{"video_id": "a"}'), "no hit as"),
     "half of what computes a result again": (("verify", "no_result", "--bundle", "b"), "--root"),
     "a run to pack": (("bundle", "no_run", "--out", "bundle"), "no_run"),
 }

@@ -27,14 +27,17 @@ from ophclip.evaluation.runs import zeroshot_dataset, zeroshot_video
 from ophclip.evaluation.similarity import open_store, score_video
 from ophclip.evaluation.timelines import read_timelines
 from ophclip.evaluation.verifying import verify_from_videos, verify_result
-from ophclip.evaluation.zeroshot import evaluate_phases, evaluate_presence
+from ophclip.evaluation.zeroshot import evaluate_phases
+from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualConfig
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.search.build import build_index
 from ophclip.search.index import open_index
+from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
-CONFIG = ZeroShotConfig(bootstrap_samples=50, chance_samples=20, smoothing_seconds=3)
+SMOOTHING = SmoothingConfig(causal=Causal.MEDIAN, seconds=3, offline=Offline.VITERBI, dwell_seconds=4)
+CONFIG = ZeroShotConfig(bootstrap_samples=50, chance_samples=20, smoothing=SMOOTHING)
 COLOURS = ((200, 30, 30), (30, 200, 30), (30, 30, 200))
 
 
@@ -139,12 +142,20 @@ def test_a_run_writes_figures_predictions_and_pictures(place: Path, tmp_path: Pa
     assert set(written["styles"]) == {"name", "narration", "description", "ensemble"}
     assert {"video_macro_v1", "frame_micro", "localisation_map", "clip_topk"} <= set(written["protocols"])
     assert written["calibration"].keys() == {"ece", "aurc"}
-    assert set(written["smoothed"]) == {"accuracy", "precision", "recall", "f1", "jaccard"}
+    assert set(written["smoothed"]) == {"causal", "offline"}
+    for found in written["smoothed"].values():
+        assert set(found["summary"]) == {"accuracy", "precision", "recall", "f1", "jaccard"}
+        assert set(found["protocols"]) == set(written["protocols"]) - {"clip_topk"}
     lines = read_timelines(tmp_path / "out" / "predictions.csv", result.classes)
     for line, kept in zip(lines, result.timelines, strict=True):
         np.testing.assert_array_equal(line.truth_t, kept.truth_t)
         np.testing.assert_array_equal(line.predicted_t, kept.predicted_t)
-        np.testing.assert_array_equal(line.smoothed_t, kept.smoothed_t)
+        for name in ("causal", "offline"):
+            mine, theirs = line.smoothed(name), kept.smoothed(name)
+            assert mine is not None
+            assert theirs is not None
+            np.testing.assert_array_equal(mine.predicted_t, theirs.predicted_t)
+            np.testing.assert_array_equal(mine.confidence_t, theirs.confidence_t)
     assert {path.name for path in (tmp_path / "out" / "ribbons").iterdir()} == {"case_001.png", "case_002.png"}
     assert verify_result(tmp_path / "out") == ()
     bundle, root = place / "bundle", place / "cataract101"

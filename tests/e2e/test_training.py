@@ -24,6 +24,7 @@ from ingest.records import Level
 from ingest.shards import ShardReader
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
+from ophclip.models.bundle import load_bundle
 from ophclip.progress import Progress
 from ophclip.training.callbacks import MEASURED
 from ophclip.training.checkpoints import read_checkpoint
@@ -96,7 +97,14 @@ def test_a_run_repeats_whatever_the_loader_and_leaves_its_surroundings_alone(cor
         "metrics.csv",
         "run.json",
         "tensorboard",
+        "training.json",
     }
+    record = load_bundle(first.bundle).training
+    assert record is not None
+    assert record.corpus == ShardReader(corpus).fingerprint
+    assert {"narrated00", "silent00"} <= set(record.videos)
+    assert "untitled" not in record.videos, "a video without text is not drawn"
+    assert record.options["seed"] == config.seed
 
 
 def test_a_finished_run_is_left_and_another_is_refused(corpus: Path, tmp_path: Path) -> None:
@@ -155,7 +163,9 @@ def test_a_first_stage_teaches_the_visual_tower_and_the_second_begins_with_it(co
     begun = initial_model(second).state_dict()
     for name, one in _weights(first).items():
         assert torch.equal(begun[name], one) == (name.startswith("visual.") or torch.equal(one, untrained[name])), name
-    assert train(second).bundle.is_dir()
+    seen = load_bundle(train(second).bundle).training
+    assert seen is not None
+    assert "untitled" in seen.videos, "what the first stage saw counts as seen"
 
 
 class _PowerCutError(Exception):

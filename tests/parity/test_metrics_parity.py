@@ -19,7 +19,7 @@ from ophclip.evaluation.intervals import estimate_cells, resamples
 from ophclip.evaluation.metrics import average_precision, confusion, video_macro
 from ophclip.evaluation.protocols import PROTOCOLS, Predictions, phase_figures
 from ophclip.evaluation.relaxed import legacy_relaxed, runs
-from ophclip.evaluation.similarity import causal_means
+from ophclip.evaluation.smoothing import causal_means
 from ophclip.evaluation.timelines import Timeline
 from ophclip.evaluation.vectors import window_spans
 from ophclip.search.windows import cut_windows

@@ -8,14 +8,15 @@ from ophclip.evaluation.clips import Clip
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.records import Source
 from ophclip.evaluation.results import PhaseResult, Provenance, Throughput
-from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.timelines import Prediction, Timeline
+from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
 CLASSES = ("incision", "rhexis", "phaco")
 
 
 def provenance(**changes: object) -> Provenance:
     given = {
-        "protocol": "video_macro_v1", "fps": 1.0, "window_seconds": 0.0, "smoothing_seconds": 0.0,
+        "protocol": "video_macro_v1", "fps": 1.0, "window_seconds": 0.0,
         "dataset": Source(name="t", license="", citation="", obtain=""), "split_sha256": "s", "prompts_name": "p",
         "prompts_author": "", "prompts_date": "", "prompts_sha256": "", "model_name": "m", "weights_sha256": "w",
         "code_version": "0", "seed": 0, "bootstrap_samples": 64, "chance_samples": 5,
@@ -23,12 +24,22 @@ def provenance(**changes: object) -> Provenance:
     return Provenance(**{**given, **changes})
 
 
-def result(seed: int = 0, videos: int = 6, wrong: float = 0.4, **changes: object) -> PhaseResult:
+def result(
+    seed: int = 0, videos: int = 6, wrong: float = 0.4, *, smoothed: bool = False, **changes: object
+) -> PhaseResult:
     rng = np.random.default_rng(seed)
     lines, clips = [], []
     for number in range(videos):
         truth = np.repeat(np.arange(3), 8 + number)
         guess = np.where(rng.random(len(truth)) < wrong, rng.integers(0, 3, len(truth)), truth)
+        others = {
+            name: Prediction(
+                ids_t=np.where(rng.random(len(truth)) < share, guess, truth),
+                confidence_t=rng.random(len(truth)).round(6),
+            )
+            for name, share in (("causal", 0.5), ("offline", 0.2))
+            if smoothed
+        }
         lines.append(
             Timeline(
                 video_id=f"v{number}",
@@ -36,10 +47,13 @@ def result(seed: int = 0, videos: int = 6, wrong: float = 0.4, **changes: object
                 truth_t=truth,
                 predicted_t=guess,
                 confidence_t=rng.random(len(truth)).round(6),
+                **others,
             )
         )
         span = {"start_seconds": 0.0, "end_seconds": 8.0, "label": "incision"}
         clips.append(Clip(video_id=f"v{number}", rank=1 + number % 3, **span))
     surgeons = {line.video_id: {"surgeon": "AB"[place % 2], "site": "S"} for place, line in enumerate(lines)}
+    if smoothed:
+        changes = {"smoothing": SmoothingConfig(causal=Causal.MEDIAN, offline=Offline.VITERBI), **changes}
     throughput = Throughput(frames=1, video_seconds=1.0, wall_seconds=1.0)
     return phase_result(provenance(**changes), throughput, CLASSES, lines, clips=clips, styles={}, attributes=surgeons)

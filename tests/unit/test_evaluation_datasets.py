@@ -22,6 +22,7 @@ from ophclip.evaluation.records import (
     phase_split_hash,
     presence_split_hash,
 )
+from ophclip.evaluation.splits import only
 
 
 def _cataract101(root: Path) -> Path:
@@ -52,7 +53,7 @@ def test_real_ophnet_has_its_overlaps_and_gaps(real_data: Path) -> None:
     assert sum(len(video.segments) for video in dataset.videos) == 14674
     assert sum(after.start_seconds < before.end_seconds for before, after in pairs) == 186
     assert sum(after.start_seconds > before.end_seconds for before, after in pairs) == 407
-    assert {split: len(dataset.only(split).videos) for split in ("train", "val", "test")} == {
+    assert {split: len(only(dataset, split).videos) for split in ("train", "val", "test")} == {
         "train": 445, "val": 144, "test": 154,
     }  # fmt: skip
     assert len(dataset.classes) == 52

@@ -32,6 +32,7 @@ from ophclip.evaluation.datasets.cataracts import TOOLS
 from ophclip.evaluation.datasets.masks import mask_values
 from ophclip.evaluation.prompts import builtin_prompts
 from ophclip.evaluation.records import FileDataset, LabelSegment, PhaseDataset, Task
+from ophclip.evaluation.splits import only
 
 
 def _spans(dataset: PhaseDataset, video: int = 0) -> list[tuple[float, float, str]]:
@@ -83,7 +84,7 @@ def test_what_is_known_of_a_dataset_is_said(name: str) -> None:
 def test_real_cataract1k_clips_tell_phases_with_gaps_and_without_overlaps(real_data: Path) -> None:
     root = real_data / "cataract1k" / "phase"
     whole, clips = read_cataract1k(root, with_videos=False), read_cataract1k_clips(root, with_videos=False)
-    assert {split: len(whole.only(split).videos) for split in ("train", "val")} == {"train": 39, "val": 11}
+    assert {split: len(only(whole, split).videos) for split in ("train", "val")} == {"train": 39, "val": 11}
     assert len(clips.files) == sum(len(video.segments) for video in whole.videos) == 829
     pairs = [pair for video in whole.videos for pair in pairwise(video.segments)]
     assert sum(after.start_seconds < before.end_seconds for before, after in pairs) == 0

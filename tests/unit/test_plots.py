@@ -19,7 +19,7 @@ from ophclip.evaluation.plots import (
     save_figure,
     similarity_map,
 )
-from ophclip.evaluation.timelines import Timeline
+from ophclip.evaluation.timelines import Prediction, Timeline
 
 CLASSES = tuple(f"phase {number}" for number in range(30))
 
@@ -32,7 +32,7 @@ def _timeline(classes: int) -> Timeline:
         seconds_t=np.arange(len(truth), dtype=np.float64),
         truth_t=np.where(truth == 0, -1, truth),
         predicted_t=rng.integers(0, classes, size=len(truth)),
-        smoothed_t=truth,
+        offline=Prediction(ids_t=truth, confidence_t=np.ones(len(truth))),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from ophclip.evaluation.datasets.segments import phase_videos, segment_of
+from ophclip.evaluation.datasets.segments import phase_videos, segment_of, spans_of
 from ophclip.evaluation.prompts import normal
 from ophclip.evaluation.records import (
     Facts,
@@ -106,7 +106,8 @@ def read_cataract1k_clips(root: Path, videos: Sequence[Path] = (), *, with_video
 
 def _phases(folder: Path) -> list[LabelSegment]:
     rows = read_table(folder / f"{folder.name}_annotations_phases.csv", ("comment", "sec", "endSec"))
-    return [segment_of(row, "sec", "endSec", _phase(row, row["comment"])) for row in rows]
+    found = ((row, folder.name, segment_of(row, "sec", "endSec", _phase(row, row["comment"]))) for row in rows)
+    return spans_of(found)[folder.name]
 
 
 def _phase(row: Row, name: str) -> str:

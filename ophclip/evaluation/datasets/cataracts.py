@@ -113,8 +113,8 @@ def read_cataracts_tools(root: Path, videos: Sequence[Path] = (), *, with_videos
     Raises:
         ValueError: no table or video, a column that is none of the 21 tools, a tool without column, or another value.
     """
-    lines = {}
-    for _, table in _tables(root / "ground_truth" / "CATARACTS_2018" / "images", "micro_{}_gt"):
+    lines, splits = {}, {}
+    for split, table in _tables(root / "ground_truth" / "CATARACTS_2018" / "images", "micro_{}_gt"):
         rows = read_table(table, ())
         frame, *columns = rows[0]
         places = [_SPELLINGS.get(normal(column), -1) for column in columns]
@@ -127,6 +127,7 @@ def read_cataracts_tools(root: Path, videos: Sequence[Path] = (), *, with_videos
         for row in rows:
             if taken.setdefault(whole(row, frame) - 1, row) is not row:
                 raise ValueError(f"{row.where}: {frame} {row[frame]} stands there already")
+        splits[table.stem] = split
         lines[table.stem] = [
             (index / FPS, [presence_of(row, column) for column in ordered])
             for index, row in taken.items()
@@ -136,7 +137,9 @@ def read_cataracts_tools(root: Path, videos: Sequence[Path] = (), *, with_videos
     return PresenceDataset(
         source=CATARACTS_TOOLS.source,
         classes=TOOLS,
-        videos=tuple(presence_video(name, path, lines[name]) for name, path in zip(lines, paths, strict=True)),
+        videos=tuple(
+            presence_video(name, path, lines[name], splits[name]) for name, path in zip(lines, paths, strict=True)
+        ),
     )
 
 

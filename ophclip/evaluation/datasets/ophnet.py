@@ -7,11 +7,10 @@ by its number, and prompts have to be your own.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ophclip.evaluation.datasets.segments import phase_videos, segment_of
+from ophclip.evaluation.datasets.segments import phase_videos, segment_of, spans_of
 from ophclip.evaluation.records import (
     Facts,
     FileDataset,
@@ -21,7 +20,7 @@ from ophclip.evaluation.records import (
     Source,
     Task,
 )
-from ophclip.evaluation.tables import Row, names_of, paths_of, read_table
+from ophclip.evaluation.tables import Row, named, names_of, paths_of, read_table
 
 OTHERS = 106
 """Operations with fewer than fifteen clips were put together by the owner."""
@@ -98,7 +97,7 @@ def read_ophnet_surgeries(root: Path, videos: Sequence[Path] = (), *, with_video
         labels = tuple(namer(row, "surgery", part.strip()) for part in row["surgery"].split(","))
         if len(set(labels)) != len(labels):
             raise ValueError(f"{row.where}: a surgery of {row['video_id']} stands there twice: {row['surgery']}")
-        if row["video_id"] in lines:
+        if named(row, "video_id") in lines:
             raise ValueError(f"{row.where}: {row['video_id']} stands in line {lines[row['video_id']][0].line} already")
         lines[row["video_id"]] = row, labels
     paths = paths_of(list(lines), [root / "videos", *videos], with_videos=with_videos)
@@ -134,16 +133,16 @@ def _spans(
     table: Path, column: str, name_of: _Namer, split: str = ""
 ) -> tuple[dict[str, list[LabelSegment]], dict[str, str]]:
     rows = read_table(table, ("video_id", "start", "end", "split", column))
-    spans: dict[str, list[LabelSegment]] = defaultdict(list)
+    found: list[tuple[Row, str, LabelSegment]] = []
     splits: dict[str, str] = {}
     for row in rows:
-        label = name_of(row, column, row[column])
+        video, label = named(row, "video_id"), name_of(row, column, row[column])
         if split and row["split"] != split:
             continue
-        if splits.setdefault(row["video_id"], row["split"]) != row["split"]:
-            raise ValueError(f"{row.where}: {row['video_id']} is in {splits[row['video_id']]} and in {row['split']}")
-        spans[row["video_id"]].append(segment_of(row, "start", "end", label))
-    if not spans:
+        if splits.setdefault(video, row["split"]) != row["split"]:
+            raise ValueError(f"{row.where}: {video} is in {splits[video]} and in {row['split']}")
+        found.append((row, video, segment_of(row, "start", "end", label)))
+    if not found:
         known = ", ".join(sorted({row["split"] for row in rows}))
         raise ValueError(f"{table}: no segment of split {split!r}; it has {known}")
-    return spans, splits
+    return spans_of(found), splits

@@ -1,4 +1,7 @@
-"""Tables of your own: phases as segments, presence as one column per class."""
+"""Tables of your own: phases as segments, presence as one column per class.
+
+A column `split` in either says to which part a video belongs.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ophclip.evaluation.datasets.segments import phase_videos, segment_of
+from ophclip.evaluation.datasets.segments import phase_videos, segment_of, spans_of
 from ophclip.evaluation.records import (
     Facts,
-    LabelSegment,
     PhaseDataset,
     PresenceDataset,
     PresenceVideo,
     Source,
     Task,
 )
-from ophclip.evaluation.tables import Row, number, paths_of, read_table
+from ophclip.evaluation.tables import Row, named, number, paths_of, read_table
 
 _TABLE = Source(name="table", license="as you hold it", citation="none", obtain="your own CSV and videos")
 PHASE_TABLE = Facts(source=_TABLE, task=Task.PHASE, classes=0, protocol="video_macro_v1")
@@ -36,21 +38,22 @@ def read_phase_table(
     `classes` fixes the list that is predicted over; by default the labels of the table in order of first appearance.
 
     Raises:
-        ValueError: a column or a video is missing, a label is not in `classes`, or a segment ends before it starts.
+        ValueError: a column or a video is missing, a label is not in `classes`, a segment ends before it starts, or a
+            video is in two splits.
     """
     rows = read_table(root, ("video", "start_seconds", "end_seconds", "label"))
     labels = tuple(classes) or tuple(dict.fromkeys(row["label"] for row in rows))
-    spans: dict[str, list[LabelSegment]] = defaultdict(list)
+    splits = _splits(rows)
     for row in rows:
         if not row["label"]:
             raise ValueError(f"{row.where}: a segment of {row['video']} has no label")
         if row["label"] not in labels:
             raise ValueError(f"{row.where}: label {row['label']!r} is not among the classes {', '.join(labels)}")
-        spans[row["video"]].append(segment_of(row, "start_seconds", "end_seconds", row["label"]))
+    spans = spans_of((row, row["video"], segment_of(row, "start_seconds", "end_seconds", row["label"])) for row in rows)
     return PhaseDataset(
         source=replace(_TABLE, name=root.name),
         classes=labels,
-        videos=phase_videos(spans, list(videos) or [root.parent], with_videos=with_videos),
+        videos=phase_videos(spans, list(videos) or [root.parent], with_videos=with_videos, splits=splits),
     )
 
 
@@ -60,15 +63,19 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
     Videos lie in `videos` (each folder or its `videos` folder), else beside the table `root`.
 
     Raises:
-        ValueError: a column or a video is missing, a cell is neither 0, 1 nor empty, or a second stands there twice.
+        ValueError: a column or a video is missing, a cell is neither 0, 1 nor empty, a second stands there twice, or a
+            video is in two splits.
     """
     rows = read_table(root, ("video", "seconds"))
-    classes = tuple(name for name in rows[0] if name not in ("video", "seconds"))
+    classes = tuple(name for name in rows[0] if name not in ("video", "seconds", "split"))
     if not classes:
         raise ValueError(f"{root}: no label column after video,seconds; expected one per class")
+    splits = _splits(rows)
     by_video: dict[str, dict[float, tuple[Row, list[float]]]] = defaultdict(dict)
     for row in rows:
         seconds, lines = number(row, "seconds"), by_video[row["video"]]
+        if seconds < 0:
+            raise ValueError(f"{row.where}: seconds is {row['seconds']}, before the video")
         if seconds in lines:
             raise ValueError(
                 f"{row.where}: {row['video']} at {row['seconds']} s stands in line {lines[seconds][0].line} already"
@@ -76,10 +83,20 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
         lines[seconds] = row, [presence_of(row, name) for name in classes]
     paths = paths_of(list(by_video), list(videos) or [root.parent], with_videos=with_videos)
     records = (
-        presence_video(name, path, ((seconds, cells) for seconds, (_, cells) in by_video[name].items()))
+        presence_video(name, path, ((seconds, cells) for seconds, (_, cells) in by_video[name].items()), splits[name])
         for name, path in zip(by_video, paths, strict=True)
     )
     return PresenceDataset(source=replace(_TABLE, name=root.name), classes=classes, videos=tuple(records))
+
+
+def _splits(rows: Sequence[Row]) -> dict[str, str]:
+    """The split of every video, empty in a table without that column; ValueError if one is in two, or has no name."""
+    splits: dict[str, str] = {}
+    for row in rows:
+        video, split = named(row, "video"), row.get("split", "")
+        if splits.setdefault(video, split) != split:
+            raise ValueError(f"{row.where}: {video} is in split {splits[video]!r} and in {split!r}")
+    return splits
 
 
 def presence_of(row: Row, column: str) -> float:
@@ -90,7 +107,7 @@ def presence_of(row: Row, column: str) -> float:
     return values[row[column]]
 
 
-def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float]]]) -> PresenceVideo:
+def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float]]], split: str = "") -> PresenceVideo:
     """A video with its labelled seconds in order."""
     ordered = sorted(rows, key=lambda row: row[0])
     return PresenceVideo(
@@ -98,4 +115,5 @@ def presence_video(name: str, path: Path, rows: Iterable[tuple[float, list[float
         path=path,
         seconds_n=np.array([seconds for seconds, _ in ordered], dtype=np.float64),
         present_nc=np.array([cells for _, cells in ordered], dtype=np.float64),
+        split=split,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,18 @@ def segment_of(row: Row, start: str, end: str, label: str) -> LabelSegment:
             f"{row.where}: a segment {label!r} ends at {span[1]:g} s, not after its start at {span[0]:g} s"
         )
     return LabelSegment(start_seconds=span[0], end_seconds=span[1], label=label)
+
+
+def spans_of(rows: Iterable[tuple[Row, str, LabelSegment]]) -> dict[str, list[LabelSegment]]:
+    """Segments by video, from row, video and segment; ValueError if a video has the same one twice."""
+    lines: dict[tuple[str, LabelSegment], Row] = {}
+    spans: dict[str, list[LabelSegment]] = defaultdict(list)
+    for row, video, segment in rows:
+        first = lines.setdefault((video, segment), row)
+        if first is not row:
+            raise ValueError(f"{row.where}: the segment of line {first.line} stands there again; remove one of them")
+        spans[video].append(segment)
+    return dict(spans)
 
 
 def label_of(row: Row, column: str, labels: Mapping[str, str]) -> str:

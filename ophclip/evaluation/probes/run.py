@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ophclip.evaluation.datasets import dataset_entry
-from ophclip.evaluation.embedding_folder import EmbeddingFolder
 from ophclip.evaluation.leakage import Leakage
-from ophclip.evaluation.opening import looked_at
+from ophclip.evaluation.opening import holds_vectors, looked_at
 from ophclip.evaluation.probes.names import named_models
 from ophclip.evaluation.probes.parting import part
 from ophclip.evaluation.receipts import given_to
@@ -64,13 +63,13 @@ def probe_dataset(
     Raises:
         ValueError: model, dataset or split are not what they should be, or a video cannot be decoded.
     """
-    seen, *others = (looked_at(one) for one in (bundle, *against))
-    models = named_models(seen, others, config)
-    only_vectors = all(isinstance(model, EmbeddingFolder) for _, model in models)
+    only_vectors = all(holds_vectors(one) for one in (bundle, *against))
     dataset = dataset_entry(name).read(root, videos, with_videos=not only_vectors)
     if isinstance(dataset, FileDataset):
         raise ValueError(f"{name}: labels whole files; expected a dataset of phases or presence in videos")
     parted = part(dataset, config)
+    seen, *others = (looked_at(one) for one in (bundle, *against))
+    models = named_models(seen, others, config)
     out.mkdir(parents=True, exist_ok=True)
     given = given_to(out, seen, name, root, videos=videos)
     from ophclip.evaluation.probes.working import probe_parts
