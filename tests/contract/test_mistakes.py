@@ -57,7 +57,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a dataset": (("zeroshot", "no_bundle", "--dataset", "cataract101", "--root", "no_data"), "no_data"),
     "a bundle to recognise with": (("zeroshot", "no_bundle", "--video", "a.mp4"), "no_bundle"),
     "prompts": (("zeroshot", "no_bundle", "--video", "a.mp4", "--prompts", "no_prompts.yaml"), "no_prompts.yaml"),
-    "a model to probe": (("probe", "no_bundle", "--dataset", "cataract101", "--root", "no_data"), "no_bundle"),
+    "a dataset to probe": (("probe", "no_bundle", "--dataset", "cataract101", "--root", "no_data"), "no_data"),
     "an option of a probe": (("probe", "b", "--dataset", "ophnet", "--root", "d", "temporal.layerz=1"), "layerz"),
     "a result to compare": (("compare", "no_result", "no_other"), "no_result"),
     "a result to verify": (("verify", "no_result"), "no_result"),
