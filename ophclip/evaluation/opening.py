@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ophclip.evaluation.embedding_folder import EmbeddingFolder, is_embedding_folder, read_embedding_folder
-from ophclip.models.description import OPEN_CLIP_PREFIX, read_description
+from ophclip.models.description import OPEN_CLIP_PREFIX, open_clip_parts, read_description
 
 if TYPE_CHECKING:
     from ophclip.evaluation.embedder import Encoder
@@ -31,6 +31,7 @@ def looked_at(given: Given) -> Given:
     if not isinstance(given, Path | str):
         return given
     if str(given).startswith(OPEN_CLIP_PREFIX):
+        open_clip_parts(str(given))
         return str(given)
     if holds_vectors(given):
         return read_embedding_folder(Path(given))

@@ -132,4 +132,6 @@ def read_scored_files(path: Path, classes: Sequence[str]) -> tuple[ScoredFile, .
             raise ValueError(f"{where}: {file_id} stands there twice")
         labels = tuple(truth.split(_BETWEEN_LABELS)) if truth else ()
         files[file_id] = ScoredFile(file_id=file_id, video_id=video_id, labels=labels, scores_c=scores_c, group=group)
+    if not files:
+        raise ValueError(f"{path}: no row below the header; evaluate again")
     return tuple(files.values())

@@ -24,6 +24,8 @@ FORMAT_VERSION = 2
 OPEN_CLIP_CONFIG_NAME = "open_clip_config.json"
 OPEN_CLIP_PREFIX = "open_clip:"
 """Before the name of a model that open_clip itself builds."""
+LOCAL_FOLDER = "local-dir:"
+"""What open_clip writes before a folder in place of a name."""
 _MADE_HERE = '"made_by": "ophclip"'
 _OWN_NAMES = {
     WEIGHTS_NAME,
@@ -63,6 +65,24 @@ def read_description(folder: Path) -> Description:
     if not (folder / WEIGHTS_NAME).is_file():
         raise ValueError(f"{folder / WEIGHTS_NAME}: missing; {REMEDY}")
     return Description(config=config, weights_sha256=str(described["weights_sha256"]))
+
+
+def open_clip_parts(spec: str) -> tuple[str, Path]:
+    """What open_clip calls the model of `open_clip:NAME,FILE` or `open_clip:FOLDER`, and where its weights lie.
+
+    Raises:
+        ValueError: it is neither, or nothing lies there.
+    """
+    name, comma, given = spec.removeprefix(OPEN_CLIP_PREFIX).partition(",")
+    if not comma and (Path(name) / OPEN_CLIP_CONFIG_NAME).is_file():
+        folder = Path(name).resolve()
+        return f"{LOCAL_FOLDER}{folder}", folder
+    if not comma or not Path(given).exists():
+        raise ValueError(
+            f"{spec}: expected {OPEN_CLIP_PREFIX}NAME,FILE with weights that are there, or a folder with "
+            f"{OPEN_CLIP_CONFIG_NAME}"
+        )
+    return name, Path(given)
 
 
 def is_foreign_folder(folder: Path) -> bool:

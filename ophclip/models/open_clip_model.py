@@ -12,7 +12,6 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from torch import Tensor, nn
 
 from ingest.shards import sha256_of
 from ophclip.data.hub import cached, is_elsewhere
-from ophclip.models.description import OPEN_CLIP_CONFIG_NAME, OPEN_CLIP_PREFIX
+from ophclip.models.description import LOCAL_FOLDER, OPEN_CLIP_CONFIG_NAME, open_clip_parts
 from ophclip.models.spans import mean_of_spans
 from ophclip.models.weights import weights_file
 
@@ -96,7 +95,8 @@ def load_open_clip(spec: str, device: torch.device | str = "cpu") -> OpenClipMod
         ValueError: open_clip knows no such architecture, a file is missing or does not fit, or a text tower or a
             tokenizer of the Hugging Face hub is not in its cache.
     """
-    name, file = _named(spec)
+    name, place = open_clip_parts(spec)
+    file = weights_file(place)
     described = _described(name, spec)
     text = {key: _local(value, spec) if key in _HUB_NAMES else value for key, value in described["text_cfg"].items()}
     looks = _preprocessing(name)
@@ -119,25 +119,13 @@ def load_open_clip(spec: str, device: torch.device | str = "cpu") -> OpenClipMod
         raise ValueError(f"{spec}: {file} does not hold weights of this architecture ({reason})") from error
     visual: Any = model.visual
     return OpenClipModel(
-        name=Path(name).name if "local-dir:" in name else name,
+        name=place.name if name.startswith(LOCAL_FOLDER) else name,
         weights_sha256=sha256_of(file),
         model=model.to(device).eval(),
         transform=image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False),
         tokenizer=_tokenizer(name, text),
         device=torch.device(device),
     )
-
-
-def _named(spec: str) -> tuple[str, Path]:
-    """What open_clip calls the model, and the file of its weights."""
-    name, comma, given = spec.removeprefix(OPEN_CLIP_PREFIX).partition(",")
-    if not comma and Path(name).is_dir():
-        return f"local-dir:{Path(name).resolve()}", weights_file(Path(name))
-    if not comma or not Path(given).exists():
-        raise ValueError(
-            f"{spec}: expected {OPEN_CLIP_PREFIX}NAME,FILE with weights that are there, or a folder of open_clip's"
-        )
-    return name, weights_file(Path(given))
 
 
 def _described(name: str, spec: str) -> dict[str, Any]:
@@ -173,7 +161,7 @@ def _preprocessing(name: str) -> dict[str, Any]:
 
 def _tokenizer(name: str, text: dict[str, Any]) -> Callable[[list[str]], Tensor]:
     source = text.get("hf_tokenizer_name")
-    if not source or name.startswith("local-dir:"):
+    if not source or name.startswith(LOCAL_FOLDER):
         plain: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(name)
         return plain
     options = {"tokenizer_mode": text.get("tokenizer_mode"), **text.get("tokenizer_kwargs", {})}

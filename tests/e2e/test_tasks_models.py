@@ -270,7 +270,7 @@ def test_the_releases_of_an_architecture_say_how_pictures_are_prepared(tmp_path:
         ("open_clip:ViT-B-33,{file}", "ViT-B-33 is no architecture of open_clip; near ones: ViT-B-32"),
         ("open_clip:small-coca,{file}", "does not hold weights of this architecture"),
         ("open_clip:small-clip,{junk}", "does not hold weights of this architecture"),
-        ("open_clip:{empty}", "no weights in this folder"),
+        ("open_clip:{empty}", "or a folder with open_clip_config.json"),
         ("open_clip:roberta-ViT-B-32,{file}", "needs roberta-base of the Hugging Face hub, which is not in its cache"),
     ],
 )

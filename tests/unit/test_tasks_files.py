@@ -186,6 +186,7 @@ def test_predictions_that_are_not_whole_are_refused_by_line(tmp_path: Path) -> N
         ([lines[0], lines[2].replace("0.10000000", "nan")], "line 2: a score is not finite"),
         ([lines[0].replace("tear", "flap"), lines[1]], "line 1: expected file,video,group,truth and the classes"),
         ([], "line 1: expected"),
+        ([lines[0]], "no row below the header"),
     ):
         path.write_text("\n".join(change) + "\n")
         if message is not None:
