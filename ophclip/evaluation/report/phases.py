@@ -132,7 +132,13 @@ def _protocol_tables(protocols: Mapping[str, Any], kind: str) -> Iterator[Table]
             rows=tuple((name, *cells) for name, cells in rows.items() if any(cells)),
         )
     if others:
-        yield Table(caption=f"Clips and runs ({kind})", headings=("protocol", "figure", "value"), rows=others, words=2)
+        yield Table(
+            caption=f"Clips and runs ({kind})",
+            headings=("protocol", "figure", "value"),
+            rows=others,
+            words=2,
+            folded=True,
+        )
 
 
 def _rules(protocols: Mapping[str, Any]) -> Table:
