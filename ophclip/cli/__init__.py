@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
-    epilog="demo, ingest, train, index, zeroshot and probe take KEY=VALUE overrides of their files in conf/.",
+    epilog="demo, ingest, train, index, zeroshot, embed, probe and retrieval take KEY=VALUE overrides of conf/.",
 )
 
 app.add_typer(ingest.app, name="ingest")
