@@ -28,11 +28,11 @@ from ophclip.progress import Progress
 
 if TYPE_CHECKING:
     from ophclip.evaluation.embedder import EmbeddedVideo, Encoder
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
 
 
 def embed_dataset(
-    model: Given,
+    model: AnyModel,
     name: str,
     root: Path,
     out: Path,
@@ -78,7 +78,7 @@ def names_of_files(paths: Sequence[Path]) -> dict[Path, str]:
     raise ValueError(f"{twice[0]} and {twice[1]} differ by their suffix only; rename one of them")
 
 
-def _require_mean(model: Given, encoder: Encoder | EmbeddingFolder) -> None:
+def _require_mean(model: AnyModel, encoder: Encoder | EmbeddingFolder) -> None:
     if isinstance(encoder, EmbeddingFolder):
         raise ValueError(f"{encoder.folder}: holds vectors already; give a bundle or a model of open_clip's")
     from ophclip.models.bundle import Loaded

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from ophclip.evaluation.embedder import Encoder
     from ophclip.models.bundle import Loaded
 
-    Given: TypeAlias = Path | str | Loaded | EmbeddingFolder
+    AnyModel: TypeAlias = Path | str | Loaded | EmbeddingFolder
 
 
-def holds_vectors(given: Given) -> bool:
+def holds_vectors(given: AnyModel) -> bool:
     """Whether it is a folder of vectors, by its look."""
     if isinstance(given, Path | str):
         return is_embedding_folder(Path(given))
     return isinstance(given, EmbeddingFolder)
 
 
-def looked_at(given: Given) -> Given:
+def looked_at(given: AnyModel) -> AnyModel:
     """See that a model lies there, before torch is loaded; a folder of vectors is read.
 
     Raises:
@@ -39,7 +39,7 @@ def looked_at(given: Given) -> Given:
     return Path(given)
 
 
-def opened(given: Given) -> Encoder | EmbeddingFolder:
+def opened(given: AnyModel) -> Encoder | EmbeddingFolder:
     """The model, on the best device.
 
     Raises:

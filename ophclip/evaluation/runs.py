@@ -30,7 +30,7 @@ from ophclip.evaluation.transitions import read_transitions
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
     from ophclip.evaluation.similarity import SimilarityCurve
 
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Question:
     """A model that is there, labelled files, and what is said of their classes."""
 
-    model: Given
+    model: AnyModel
     dataset: Dataset
     """What is scored."""
     prompts: PromptSet
@@ -47,7 +47,7 @@ class Question:
 
 
 def asked(
-    model: Given, name: str, root: Path, prompts: str, videos: tuple[Path, ...], *, config: ZeroShotConfig
+    model: AnyModel, name: str, root: Path, prompts: str, videos: tuple[Path, ...], *, config: ZeroShotConfig
 ) -> Question:
     """Look at everything that was given before torch is loaded.
 
@@ -131,7 +131,7 @@ def default_cache() -> Path:
 
 
 def zeroshot_dataset(
-    bundle: Given,
+    bundle: AnyModel,
     name: str,
     root: Path,
     out: Path,
@@ -173,7 +173,7 @@ def zeroshot_dataset(
 
 
 def zeroshot_video(
-    bundle: Given, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig, cache: Path | None = None
+    bundle: AnyModel, video: Path, prompts: str, out: Path, *, config: ZeroShotConfig, cache: Path | None = None
 ) -> SimilarityCurve:
     """Compare one video with the sentences of a prompts file; writes the curve, its picture and a ribbon.
 

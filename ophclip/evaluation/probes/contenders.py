@@ -20,7 +20,7 @@ from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.probe_options import ProbeConfig
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Contender:
         return self.model
 
 
-def contenders(models: Sequence[tuple[str, Given]], config: ProbeConfig, cache: Path) -> Iterator[Contender]:
+def contenders(models: Sequence[tuple[str, AnyModel]], config: ProbeConfig, cache: Path) -> Iterator[Contender]:
     """Each model, loaded when its turn comes; what it sees of videos is kept in `cache`.
 
     Raises:

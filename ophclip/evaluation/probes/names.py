@@ -12,12 +12,12 @@ from ophclip.models.description import OPEN_CLIP_PREFIX
 from ophclip.probe_options import ProbeConfig, ProbeHead
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
 
 BUNDLE, RANDOM = "bundle", "random"
 
 
-def named_models(bundle: Given, against: Sequence[Given], config: ProbeConfig) -> list[tuple[str, Given]]:
+def named_models(bundle: AnyModel, against: Sequence[AnyModel], config: ProbeConfig) -> list[tuple[str, AnyModel]]:
     """`bundle`, `random` (the bundle stands beside it) where it tells its architecture, and others by their folders.
 
     Raises:
@@ -35,12 +35,12 @@ def named_models(bundle: Given, against: Sequence[Given], config: ProbeConfig) -
     return models
 
 
-def tells_architecture(model: Given) -> bool:
+def tells_architecture(model: AnyModel) -> bool:
     """Whether the same model can be built anew: not of vectors, nor where open_clip itself builds it."""
     return not isinstance(model, EmbeddingFolder | str)
 
 
-def _name(given: Given) -> str:
+def _name(given: AnyModel) -> str:
     if isinstance(given, EmbeddingFolder):
         return given.folder.resolve().name
     if isinstance(given, str):

@@ -27,7 +27,7 @@ from ophclip.probe_options import ProbeConfig
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
 
 RESULT_NAME = "probe_result.json"
 
@@ -46,13 +46,13 @@ class Probed:
 
 
 def probe_dataset(
-    bundle: Given,
+    bundle: AnyModel,
     name: str,
     root: Path,
     out: Path,
     *,
     config: ProbeConfig,
-    against: Sequence[Given] = (),
+    against: Sequence[AnyModel] = (),
     videos: tuple[Path, ...] = (),
     progress: Progress | None = None,
 ) -> Probed:

@@ -37,26 +37,25 @@ from ophclip.evaluation.probes.run import RESULT_NAME, Probed
 from ophclip.evaluation.probes.samples import ProbeVideo, probe_videos
 from ophclip.evaluation.probes.table import headline, write_cells_table
 from ophclip.evaluation.protocols import INSTRUMENT_VIDEO_MAP, VIDEO_MACRO_V1
-from ophclip.evaluation.receipts import Given as GivenTo
-from ophclip.evaluation.receipts import Receipt, SourceFile, relative
+from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative
 from ophclip.evaluation.records import PhaseDataset, labelled_files
 from ophclip.evaluation.results import code_version
 from ophclip.probe_options import ProbeConfig, ProbeHead
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.opening import Given
+    from ophclip.evaluation.opening import AnyModel
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 
 def probe_parts(
-    models: Sequence[tuple[str, Given]],
+    models: Sequence[tuple[str, AnyModel]],
     parted: Parted,
     out: Path,
     *,
     config: ProbeConfig,
-    given: GivenTo,
+    given: Given,
     progress: Progress | None = None,
 ) -> Probed:
     """Probe each model on a dataset in two parts and write what is found into `out`.
