@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None)
 
+WIDE = 120
+"""Columns of a table of figures: a narrow terminal breaks its lines, and loses no digit."""
+
 
 @app.command()
 def zeroshot(
@@ -152,7 +155,7 @@ def compare(first: Result, second: Result) -> None:
         figures = f"{one.first:.3f}", f"{one.second:.3f}", f"{one.difference:+.3f}"
         table.add_row(row.protocol, row.figure, *figures, escape(f"[{one.low:+.3f}, {one.high:+.3f}]"), f"{one.p:.3f}")
     typer.echo(f"first: {first}, second: {second}; change is second minus first")
-    Console().print(table)
+    Console(width=max(Console().width, WIDE)).print(table)
     for place in (first, second):
         _repeat_alarm(place)
 
