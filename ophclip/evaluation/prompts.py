@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -109,8 +110,9 @@ class PromptSet:
 
 
 def normal(text: str) -> str:
-    """Lower case, with every run of other signs than letters and digits as one space."""
-    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+    """Lower case, with every run of other signs than letters and digits, of any script, as one space."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\W_]+", " ", folded).strip() or folded.strip()
 
 
 def _keys(entry: PromptClass) -> set[str]:

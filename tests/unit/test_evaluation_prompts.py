@@ -120,3 +120,18 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> No
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no sentence"):
         load_prompts(tmp_path / "empty.txt")
+
+
+def test_labels_of_any_script_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "cyrillic.yaml"
+    path.write_text(
+        "author: a\ndate: 2026-11-26\nclasses:\n"
+        "  Incision: {synonyms: [разрез], name: [an incision]}\n  '+': {name: [plus]}\n",
+        encoding="utf-8",
+    )
+    prompts = load_prompts(path)
+    assert prompts.for_labels(["РАЗРЕЗ", "+"]).classes[0].name == ("an incision",)
+    with pytest.raises(ValueError, match="линза"):
+        prompts.for_labels(["разрез", "линза"])
+    with pytest.raises(ValueError, match="'-'"):
+        prompts.for_labels(["-"])
