@@ -130,7 +130,7 @@ def test_labels_of_any_script_are_told_apart(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     prompts = load_prompts(path)
-    assert prompts.for_labels(["РАЗРЕЗ", "+"]).classes[0].name == ("an incision",)
+    assert prompts.for_labels(["разрез".upper(), "+"]).classes[0].name == ("an incision",)
     with pytest.raises(ValueError, match="линза"):
         prompts.for_labels(["разрез", "линза"])
     with pytest.raises(ValueError, match="'-'"):
