@@ -29,7 +29,9 @@ class Source:
     license: str
     citation: str
     obtain: str
-    overlap_rule: str = "where segments overlap, the one that starts last holds"
+    overlap_rule: str = (
+        "where segments overlap, the one that starts last holds; of those that start together, the one that ends first"
+    )
     background_rule: str = "seconds outside every segment are unlabelled and not scored"
 
 
@@ -160,10 +162,13 @@ def labelled_files(dataset: Dataset) -> dict[str, Path]:
 def class_ids_at(
     segments: Sequence[LabelSegment], classes: Sequence[str], seconds_n: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Class id [N] at each second, UNLABELLED outside every segment; of overlapping ones the last to start holds."""
+    """Class id [N] at each second, UNLABELLED outside every segment.
+
+    Of overlapping ones the last to start holds, of those that start together the first to end: no label is lost.
+    """
     ids_n = np.full(len(seconds_n), UNLABELLED, dtype=np.int64)
     number = {label: index for index, label in enumerate(classes)}
-    for segment in sorted(segments, key=lambda item: (item.start_seconds, item.end_seconds)):
+    for segment in sorted(segments, key=lambda item: (item.start_seconds, -item.end_seconds)):
         inside_n = (seconds_n >= segment.start_seconds) & (seconds_n < segment.end_seconds)
         ids_n[inside_n] = number[segment.label]
     return ids_n

@@ -37,13 +37,15 @@ def segment_of(row: Row, start: str, end: str, label: str) -> LabelSegment:
 
 
 def spans_of(rows: Iterable[tuple[Row, str, LabelSegment]]) -> dict[str, list[LabelSegment]]:
-    """Segments by video, from row, video and segment; ValueError if a video has the same one twice."""
-    lines: dict[tuple[str, LabelSegment], Row] = {}
+    """Segments by video, from row, video and segment; ValueError if a video has the same span twice."""
+    lines: dict[tuple[str, float, float], tuple[Row, str]] = {}
     spans: dict[str, list[LabelSegment]] = defaultdict(list)
     for row, video, segment in rows:
-        first = lines.setdefault((video, segment), row)
+        span = video, segment.start_seconds, segment.end_seconds
+        first, label = lines.setdefault(span, (row, segment.label))
         if first is not row:
-            raise ValueError(f"{row.where}: the segment of line {first.line} stands there again; remove one of them")
+            said = "again" if label == segment.label else f"as {label!r} and as {segment.label!r}"
+            raise ValueError(f"{row.where}: the segment of line {first.line} stands there {said}; remove one of them")
         spans[video].append(segment)
     return dict(spans)
 
