@@ -185,5 +185,9 @@ def verify(
     if found:
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{result}: equal, from {'predictions and videos' if bundle else 'predictions'}")
+    if bundle is not None:
+        typer.echo(f"{result}: equal, from predictions and videos")
+    else:
+        told = "weights, prompts, labels as it names them; --bundle, --dataset and --root check those, too"
+        typer.echo(f"{result}: equal, from predictions ({told})")
     _repeat_alarm(probe_file(result) or result)

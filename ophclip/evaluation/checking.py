@@ -30,21 +30,22 @@ SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """Findings, one line each; a dataset with anything under `missing` cannot be used."""
+    """Findings, one line each; a dataset with anything under `missing` or `wrong` cannot be used."""
 
-    there: tuple[str, ...]
-    missing: tuple[str, ...]
-    odd: tuple[str, ...]
+    there: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
         """Whether evaluation would run."""
-        return not self.missing
+        return not self.missing and not self.wrong
 
     @property
     def text(self) -> str:
         """The report as lines."""
-        parts = {"there": self.there, "missing": self.missing, "odd": self.odd}
+        parts = {"there": self.there, "missing": self.missing, "wrong": self.wrong, "odd": self.odd}
         return "\n".join(f"{word:8} {line}" for word, lines in parts.items() for line in lines)
 
 
@@ -58,7 +59,7 @@ def check(name: str, root: Path, videos: Sequence[Path] = ()) -> Report:
     try:
         dataset = entry.read(root, videos, with_videos=False)
     except ValueError as error:
-        return Report(there=(), missing=(str(error),), odd=())
+        return Report(wrong=(str(error),))
     odd = [*_unprompted(entry.facts, dataset), *_unseen(dataset), *_strangers(dataset, root, videos)]
     if isinstance(dataset, PhaseDataset):
         odd += _overlaps_and_gaps(dataset)

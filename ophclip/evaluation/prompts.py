@@ -58,6 +58,8 @@ class PromptSet:
     author: str
     date: str
     classes: tuple[PromptClass, ...]
+    by_order: bool = False
+    """Whether line n of a text file belongs to class n of a dataset, as the field's existing tools write it."""
 
     @property
     def sha256(self) -> str:
@@ -80,11 +82,14 @@ class PromptSet:
         """One class per dataset label, in the dataset's order, found by name or synonym.
 
         Case, punctuation and underscores do not matter. Several labels may share a class unless `distinct`: then
-        nothing could tell them apart.
+        nothing could tell them apart. The sentences of a text file are taken by their order instead.
 
         Raises:
-            ValueError: labels that no class answers to, all of them named, or two that share one against `distinct`.
+            ValueError: labels that no class answers to, all of them named, two that share one against `distinct`, or
+                a text file with more or fewer sentences than labels.
         """
+        if self.by_order:
+            return self._in_order(labels)
         answers = {key: entry for entry in self.classes for key in _keys(entry)}
         unknown = [label for label in labels if normal(label) not in answers]
         if unknown:
@@ -101,6 +106,15 @@ class PromptSet:
                 )
         chosen = (replace(answers[normal(label)], label=label) for label in labels)
         return replace(self, classes=tuple(chosen))
+
+    def _in_order(self, labels: Sequence[str]) -> PromptSet:
+        if len(self.classes) != len(labels):
+            raise ValueError(
+                f"prompts {self.name}: {len(self.classes)} sentences for {len(labels)} classes; expected one a line, "
+                f"in the order {', '.join(labels)}"
+            )
+        paired = zip(self.classes, labels, strict=True)
+        return replace(self, classes=tuple(replace(entry, label=label) for entry, label in paired), by_order=False)
 
     def named_in(self, text: str) -> PromptClass | None:
         """The class whose name or synonym stands in a text as whole words; of several the longest name wins."""
@@ -155,7 +169,7 @@ def _parse_lines(name: str, text: str) -> PromptSet:
     if len(set(map(normal, sentences))) != len(sentences):
         raise ValueError(f"{name}: a sentence stands there twice; every class needs its own")
     classes = (PromptClass(label=line, synonyms=(), name=(line,), narration=(), description=()) for line in sentences)
-    return PromptSet(name=name, author="", date="", classes=tuple(classes))
+    return PromptSet(name=name, author="", date="", classes=tuple(classes), by_order=True)
 
 
 def _parse_yaml(name: str, text: str) -> PromptSet:

@@ -340,7 +340,11 @@ def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _outlasted(past_the_end: Mapping[str, float]) -> str:
-    return f"; labels outlast {len(past_the_end)} of them (past_the_end)" if past_the_end else ""
+    if not past_the_end:
+        return ""
+    worst = max(past_the_end, key=lambda name: past_the_end[name])
+    more = f" and those of {len(past_the_end) - 1} more theirs" if len(past_the_end) > 1 else ""
+    return f"; labels of {worst} outlast the video by {past_the_end[worst]:g} s{more}: not scored"
 
 
 def _by_class(classes: Sequence[str], values_c: Floats) -> dict[str, float]:

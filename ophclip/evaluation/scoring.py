@@ -112,21 +112,8 @@ def _receipt(
 
 
 def write_phases(out: Path, result: PhaseResult) -> None:
-    """Write `result.json`, predictions, clips and scores, bars of F1 by class and a ribbon for each video.
-
-    `transitions.csv`, too, where phases were smoothed by a Markov model.
-    """
-    write_timelines(out / "predictions.csv", result.timelines, result.classes)
-    write_clips(out / "clips.csv", result.clips)
-    kept = [
-        VideoScores(video_id=line.video_id, seconds_t=line.seconds_t, scores_tc=line.scores_tc)
-        for line in result.timelines
-        if line.scores_tc is not None
-    ]
-    if kept:
-        write_scores(out / SCORES, kept)
-    if result.transitions is not None:
-        write_transitions(out / TRANSITIONS_NAME, result.transitions, result.classes)
+    """Write `result.json`, what is predicted, bars of F1 by class and a ribbon for each video."""
+    write_predictions(out, result)
     for line in result.timelines:
         score = result.videos[line.video_id]
         note = f"accuracy {score.accuracy:.2f} · macro F1 {score.f1:.2f}"
@@ -139,6 +126,21 @@ def write_phases(out: Path, result: PhaseResult) -> None:
     )
     save_figure(bars, out / "classes.png")
     write_result(out / "result.json", result)
+
+
+def write_predictions(out: Path, result: PhaseResult) -> None:
+    """Write predictions, clips and scores, and transitions where phases were smoothed by a Markov model."""
+    write_timelines(out / "predictions.csv", result.timelines, result.classes)
+    write_clips(out / "clips.csv", result.clips)
+    kept = [
+        VideoScores(video_id=line.video_id, seconds_t=line.seconds_t, scores_tc=line.scores_tc)
+        for line in result.timelines
+        if line.scores_tc is not None
+    ]
+    if kept:
+        write_scores(out / SCORES, kept)
+    if result.transitions is not None:
+        write_transitions(out / TRANSITIONS_NAME, result.transitions, result.classes)
 
 
 def write_presence(out: Path, result: PresenceResult) -> None:

@@ -57,7 +57,7 @@ def verify_result(place: Path) -> tuple[Mismatch, ...]:
     """Compute every figure again: of phases from `predictions.csv` and `clips.csv`, of presence from `scores.npz`, of
     retrieval from `ranks.csv`.
 
-    Predictions must also be what scores highest, where scores are there. What cannot follow from those (provenance,
+    Predictions must also be what scores highest. What cannot follow from those (provenance,
     throughput, summaries of single prompt styles, bars) is taken as it is. A probe is computed again from the
     predictions of every training set.
 
@@ -224,7 +224,7 @@ def _score_mismatches(written: Written) -> Iterator[Mismatch]:
     """The first second of each video that is not predicted to be what scored highest."""
     kept = {video.video_id: video for video in written.scores}
     labels = ("unlabelled", *written.classes)
-    for line in written.timelines if kept else ():
+    for line in written.timelines:
         video = kept.get(line.video_id)
         if video is None or len(video.seconds_t) != len(line.seconds_t):
             seconds = _ABSENT if video is None else len(video.seconds_t)

@@ -139,7 +139,14 @@ def _timeline(
     seconds_t, scores_tc = similarity(store, video.path, vectors_cd, config)
     truth_t = class_ids_at(video.segments, classes, seconds_t)
     if (truth_t < 0).all():
-        raise ValueError(f"{video.path}: no frame lies within a labelled phase of {video.video_id}; is it this video?")
+        spans = [(part.start_seconds, part.end_seconds) for part in video.segments]
+        labelled = (
+            f"labels lie between {min(spans)[0]:g} and {max(end for _, end in spans):g} s" if spans else "no label"
+        )
+        raise ValueError(
+            f"{video.path}: no frame lies within a labelled phase of {video.video_id}: {labelled}, frames between "
+            f"{seconds_t[0]:g} and {seconds_t[-1]:g} s; is it this video?"
+        )
     scale = store.model.logit_scale
     plain = plain_prediction(scores_tc, scale)
     return Timeline(

@@ -153,6 +153,9 @@ def _phase_row(result: Written, asked: Asked) -> tuple[Link, tuple[str, ...]]:
     if not len(before):
         return broken("row", f"{asked.video_id} has no scored second at or before {asked.second:g} s", **facts), ()
     place = before[-1]
+    if asked.second >= line.seconds_t[place] + 1 / result.provenance.fps + 1e-6:
+        told = f"{asked.second:g} s lies behind the last scored second of {asked.video_id}, {line.seconds_t[place]:g} s"
+        return broken("row", told, **facts), ()
     names = ("unlabelled", *result.classes)
     truth, predicted = names[line.truth_t[place] + 1], names[line.predicted_t[place] + 1]
     facts |= {

@@ -51,6 +51,7 @@ def result(
                 truth_t=truth,
                 predicted_t=guess,
                 confidence_t=rng.random(len(truth)).round(6),
+                scores_tc=np.eye(len(CLASSES), dtype=np.float32)[guess],
                 **others,
             )
         )

@@ -155,6 +155,15 @@ def test_where_ophnet_segments_overlap_the_last_to_start_holds(tmp_path: Path) -
     assert ids.tolist() == [0, 1, 1, UNLABELLED, 0]
 
 
+def test_no_label_is_lost_where_segments_start_together(tmp_path: Path) -> None:
+    for rows in ("case_1,0,10,test,1,2\ncase_1,0,20,test,1,10\n", "case_1,0,20,test,1,10\ncase_1,0,10,test,1,2\n"):
+        dataset = read_ophnet_phases(_ophnet(tmp_path, rows), with_videos=False)
+        ids = class_ids_at(dataset.videos[0].segments, dataset.classes, np.array([0.0, 9.9, 10.0, 19.9]))
+        assert ids.tolist() == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"line 3: the segment of line 2 stands there as 'Early' and as 'Late'"):
+        read_ophnet_phases(_ophnet(tmp_path, "case_1,0,10,test,1,2\ncase_1,0,10,test,1,10\n"), with_videos=False)
+
+
 def test_ophnet_reads_one_split_and_refuses_an_unknown_one(tmp_path: Path) -> None:
     root = _ophnet(tmp_path, "case_1,0,10,test,1,2\ncase_2,0,10,train,1,2\n")
     assert [video.video_id for video in read_ophnet_phases(root, split="train", with_videos=False).videos] == ["case_2"]

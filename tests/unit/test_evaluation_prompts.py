@@ -135,3 +135,15 @@ def test_labels_of_any_script_are_told_apart(tmp_path: Path) -> None:
         prompts.for_labels(["разрез", "линза"])
     with pytest.raises(ValueError, match="'-'"):
         prompts.for_labels(["-"])
+
+
+def test_lines_of_a_text_file_belong_to_classes_by_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "two.txt"
+    path.write_text("I open the eye.\nI close the eye.\n", encoding="utf-8")
+    found = load_prompts(path).for_labels(["X", "Y"], distinct=True)
+    assert [(entry.label, entry.name) for entry in found.classes] == [
+        ("X", ("I open the eye.",)),
+        ("Y", ("I close the eye.",)),
+    ]
+    with pytest.raises(ValueError, match="2 sentences for 3 classes; expected one a line, in the order X, Y, Z"):
+        load_prompts(path).for_labels(["X", "Y", "Z"])

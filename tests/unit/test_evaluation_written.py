@@ -11,16 +11,14 @@ import pytest
 from small_results import result
 
 from ophclip.cli import main
-from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.comparing import compare_results
 from ophclip.evaluation.results import PhaseResult, write_result
-from ophclip.evaluation.timelines import write_timelines
+from ophclip.evaluation.scoring import write_predictions
 from ophclip.evaluation.verifying import verify_result
 
 
 def _write(folder: Path, found: PhaseResult) -> Path:
-    write_timelines(folder / "predictions.csv", found.timelines, found.classes)
-    write_clips(folder / "clips.csv", found.clips)
+    write_predictions(folder, found)
     write_result(folder / "result.json", found)
     return folder
 
@@ -114,6 +112,7 @@ def test_other_classes_other_videos_and_what_is_no_result_are_refused(tmp_path: 
     one, other = _write(tmp_path / "a", result()), _write(tmp_path / "b", result())
     tree = json.loads((other / "result.json").read_text())
     (other / "result.json").write_text(json.dumps({**tree, "classes": [*tree["classes"], "suturing"]}))
+    (other / "scores.npz").unlink()
     with pytest.raises(ValueError, match="classes: 'suturing' is in one only"):
         compare_results(one, other)
     with pytest.raises(ValueError, match="different videos, v5 is in one only"):

@@ -61,3 +61,5 @@ def test_a_prediction_that_is_not_what_scored_highest_is_named(tmp_path: Path) -
     write_scores(tmp_path / SCORES, kept)
     (one,) = verify_result(tmp_path)
     assert one.field == "predicted of v2 at 5 s"
+    (tmp_path / SCORES).unlink()
+    assert {one.written for one in verify_result(tmp_path)} == {"absent"}

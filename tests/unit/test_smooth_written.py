@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 from small_results import CLASSES, result
 
-from ophclip.evaluation.clips import write_clips
 from ophclip.evaluation.comparing import compare_results
 from ophclip.evaluation.metrics import confusion, video_macro
 from ophclip.evaluation.results import PhaseResult, write_result
+from ophclip.evaluation.scoring import write_predictions
 from ophclip.evaluation.timelines import SMOOTHED, read_timelines, write_timelines
 from ophclip.evaluation.transitions import sticky, write_transitions
 from ophclip.evaluation.verifying import verify_result
 
 
 def _write(folder: Path, found: PhaseResult) -> Path:
-    write_timelines(folder / "predictions.csv", found.timelines, found.classes)
-    write_clips(folder / "clips.csv", found.clips)
+    write_predictions(folder, found)
     write_result(folder / "result.json", found)
     return folder
 
