@@ -126,6 +126,7 @@ def zeroshot_config(plan: Plan) -> ZeroShotConfig:
 
 
 def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, progress: Progress) -> None:
+    from ophclip.evaluation.receipts import given_to
     from ophclip.evaluation.runs import prompts_for, read_dataset
     from ophclip.evaluation.scoring import score_dataset
     from ophclip.evaluation.similarity import open_store
@@ -142,7 +143,8 @@ def _recognise_site(plan: Plan, site: str, model: str, config: ZeroShotConfig, p
     for name, root in roots.items():
         dataset = read_dataset(name, root, folders)
         out = plan.result(site, model, name)
-        score_dataset(store, dataset, prompts_for(name), out, config=config, progress=progress)
+        given = given_to(out, plan.bundle(model), name, root, videos=folders)
+        score_dataset(store, dataset, prompts_for(name), out, config=config, given=given, progress=progress)
 
 
 def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from ingest.options import Option
 
 _NAME_WIDTH = 18
+_MOST_ROWS = 12
+"""Longer mappings, such as all options of a training, are counted."""
 
 
 class Standing(Option):
@@ -78,6 +80,8 @@ def absent(name: str, reason: str, /, **facts: Any) -> Link:
 
 def _told(name: str, value: Any) -> Iterator[str]:
     """Lists and mappings over several lines, what lies deeper left to the JSON."""
+    if isinstance(value, Mapping) and len(value) > _MOST_ROWS:
+        value = f"{len(value)}, with --json"
     if isinstance(value, Mapping):
         value = [f"{key}: {_short(one)}" for key, one in value.items()]
     rows = value if isinstance(value, list | tuple) else [value]

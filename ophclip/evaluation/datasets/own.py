@@ -25,8 +25,13 @@ from ophclip.evaluation.tables import Row, named, number, paths_of, read_table
 
 _TABLE = Source(name="table", license="as you hold it", citation="none", obtain="your own CSV and videos")
 PHASE_TABLE = Facts(source=_TABLE, task=Task.PHASE, classes=0, protocol="video_macro_v1")
+_SECONDS = replace(
+    _TABLE,
+    overlap_rule="any number of classes at a second",
+    background_rule="cells without 0 or 1, and seconds without a row, are not scored",
+)
 PRESENCE_TABLE = Facts(
-    source=_TABLE, task=Task.PRESENCE, classes=0, protocol="instrument_video_map", prompts="instruments"
+    source=_SECONDS, task=Task.PRESENCE, classes=0, protocol="instrument_video_map", prompts="instruments"
 )
 
 
@@ -86,7 +91,7 @@ def read_presence_table(root: Path, videos: Sequence[Path] = (), *, with_videos:
         presence_video(name, path, ((seconds, cells) for seconds, (_, cells) in by_video[name].items()), splits[name])
         for name, path in zip(by_video, paths, strict=True)
     )
-    return PresenceDataset(source=replace(_TABLE, name=root.name), classes=classes, videos=tuple(records))
+    return PresenceDataset(source=replace(_SECONDS, name=root.name), classes=classes, videos=tuple(records))
 
 
 def _splits(rows: Sequence[Row]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def probe_dataset(
     seen, *others = (looked_at(one) for one in (bundle, *against))
     models = named_models(seen, others, config)
     out.mkdir(parents=True, exist_ok=True)
-    given = given_to(out, seen, name, root, videos=videos)
+    given = given_to(out, bundle, name, root, videos=videos)
     from ophclip.evaluation.probes.working import probe_parts
 
     return probe_parts(models, parted, out, config=config, given=given, progress=progress)
