@@ -18,6 +18,7 @@ from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
     PresenceDataset,
+    PresenceVideo,
     Task,
     labelled_files,
     outlasting_seconds,
@@ -151,7 +152,14 @@ def _past_the_end(dataset: Dataset) -> Iterator[str]:
             yield str(error)
             continue
         if over := outlasting_seconds(video, seconds):
-            yield f"{video.path}: labelled until {seconds + over:.1f} s, but it ends at {seconds:.1f} s"
+            yield f"{_last_line(video)}labelled until {seconds + over:.1f} s, but {video.path} ends at {seconds:.1f} s"
+
+
+def _last_line(video: PhaseVideo | PresenceVideo) -> str:
+    """File and line of the label that ends last, as far as they are known."""
+    segments = video.segments if isinstance(video, PhaseVideo) else ()
+    where = max(segments, key=lambda part: part.end_seconds).where if segments else ""
+    return f"{where}: " if where else f"{video.video_id}: "
 
 
 def _some(names: Sequence[str]) -> str:

@@ -71,6 +71,8 @@ class LabelSegment:
     start_seconds: float
     end_seconds: float
     label: str
+    where: str = field(default="", compare=False)
+    """File and line from which it was read, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -344,7 +344,8 @@ def _outlasted(past_the_end: Mapping[str, float]) -> str:
         return ""
     worst = max(past_the_end, key=lambda name: past_the_end[name])
     more = f" and those of {len(past_the_end) - 1} more theirs" if len(past_the_end) > 1 else ""
-    return f"; labels of {worst} outlast the video by {past_the_end[worst]:g} s{more}: not scored"
+    told = f"labels of {worst} outlast the video by {past_the_end[worst]:g} s{more}"
+    return f"; {told}: not scored, see `ophclip datasets check`"
 
 
 def _by_class(classes: Sequence[str], values_c: Floats) -> dict[str, float]:

@@ -143,9 +143,10 @@ def _timeline(
         labelled = (
             f"labels lie between {min(spans)[0]:g} and {max(end for _, end in spans):g} s" if spans else "no label"
         )
+        where = next((f"{part.where}: " for part in video.segments if part.where), "")
         raise ValueError(
-            f"{video.path}: no frame lies within a labelled phase of {video.video_id}: {labelled}, frames between "
-            f"{seconds_t[0]:g} and {seconds_t[-1]:g} s; is it this video?"
+            f"{where}{video.path}: no frame lies within a labelled phase of {video.video_id}: {labelled}, frames "
+            f"between {seconds_t[0]:g} and {seconds_t[-1]:g} s; is it this video?"
         )
     scale = store.model.logit_scale
     plain = plain_prediction(scores_tc, scale)

@@ -38,7 +38,8 @@ def test_a_check_finds_overlaps_gaps_times_past_the_end_and_videos_without_label
     text = report.text
     assert "1 neighbouring segments overlap: where segments overlap, the one that starts last holds" in text
     assert "1 gaps between segments: seconds outside every segment are unlabelled" in text
-    assert "laparoscopy_silent.mp4: labelled until 60.0 s, but it ends at 10.0 s" in text
+    assert "labels.csv, line 4: labelled until 60.0 s, but " in text
+    assert "laparoscopy_silent.mp4 ends at 10.0 s" in text
     assert "2 videos without labels, which are not used" in text
     assert "no prompts are shipped for it" in text
 

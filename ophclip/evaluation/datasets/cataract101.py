@@ -84,5 +84,5 @@ def _segments_of_starts(starts: Sequence[tuple[float, str, Row]], info: Row) -> 
             twice = sum(frame == start for frame, _, _ in starts) > 1
             why = "two phases start there" if twice else f"it has frames 0 to {frames - 1:g}"
             raise ValueError(f"{row.where}: a phase of video {info['VideoID']} starts at frame {start:g}, but {why}")
-        segments.append(LabelSegment(start_seconds=start / fps, end_seconds=end / fps, label=label))
+        segments.append(LabelSegment(start_seconds=start / fps, end_seconds=end / fps, label=label, where=row.where))
     return tuple(segments)

@@ -33,7 +33,7 @@ def segment_of(row: Row, start: str, end: str, label: str) -> LabelSegment:
         raise ValueError(
             f"{row.where}: a segment {label!r} ends at {span[1]:g} s, not after its start at {span[0]:g} s"
         )
-    return LabelSegment(start_seconds=span[0], end_seconds=span[1], label=label)
+    return LabelSegment(start_seconds=span[0], end_seconds=span[1], label=label, where=row.where)
 
 
 def spans_of(rows: Iterable[tuple[Row, str, LabelSegment]]) -> dict[str, list[LabelSegment]]:
@@ -85,7 +85,8 @@ def segments_of_frames(
             continue
         if label:
             span = start / fps, (index + step) / fps
-            segments.append(LabelSegment(start_seconds=span[0], end_seconds=span[1], label=label))
+            where = lines[index][0].where
+            segments.append(LabelSegment(start_seconds=span[0], end_seconds=span[1], label=label, where=where))
         start = index if after is None else after
     return tuple(segments)
 
