@@ -208,7 +208,9 @@ def test_the_command_starts_the_other_rank_and_ends_when_that_is_killed(
     assert told.startswith("ophclip: rank 1 of the run ended with status -9; the last checkpoint is whole, run the")
     done = subprocess.run(command, capture_output=True, text=True, cwd=repository, env=_environment(), check=False)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out' / 'bundle'}\n"), done.stderr
-    assert "Traceback" not in said + done.stderr
+    # A loader of the killed rank may tell how it lost its parent; the command itself tells one line.
+    own = "\n".join(line for line in said.splitlines() if not line.startswith("[rank1]: "))
+    assert "Traceback" not in own + done.stderr
     train(_config(corpus, tmp_path / "alone", "trainer.steps=8"))
     _alike(tmp_path / "alone", tmp_path / "out", within=1e-4)
 
