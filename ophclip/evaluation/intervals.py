@@ -33,6 +33,11 @@ class Estimate:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """`0.464 [0.396, 0.531]`."""
+        bounds = f"{self.low:.3f}, {self.high:.3f}" if np.isfinite(self.low) else "no interval"
+        return f"{self.mean:.3f} [{bounds}]"
+
 
 def resamples(videos: int, samples: int, seed: int) -> NDArray[np.int64]:
     """Video numbers [B, V] drawn with replacement; the same for the same arguments."""

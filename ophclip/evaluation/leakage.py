@@ -113,7 +113,7 @@ def look_for_leakage(record: TrainingRecord | None, evaluated: Mapping[str, str]
     Content counts as checked only if every video of both sides has a checksum.
     """
     if record is None:
-        return Leakage(reason="the bundle does not say what it was trained on", evaluated_videos=len(evaluated))
+        return Leakage(reason="the model does not say what it was trained on", evaluated_videos=len(evaluated))
     hashed = all(record.videos.values()) and all(evaluated.values())
     return found(
         record,

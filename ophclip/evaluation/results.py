@@ -149,7 +149,7 @@ class PhaseResult:
         """Its main figures in one line."""
         f1, accuracy = self.summary["f1"], self.summary["accuracy"]
         return (
-            f"{self.provenance.protocol}: macro F1 {f1.mean:.3f} [{f1.low:.3f}, {f1.high:.3f}] "
+            f"{self.provenance.protocol}: macro F1 {f1} "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
             f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
@@ -225,7 +225,7 @@ class PresenceResult:
         """Its main figure in one line."""
         precision = self.mean_average_precision
         return (
-            f"{self.provenance.protocol}: mAP {precision.mean:.3f} [{precision.low:.3f}, {precision.high:.3f}] "
+            f"{self.provenance.protocol}: mAP {precision} "
             f"(chance {self.chance:.3f}), {len(self.videos)} videos"
             f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
         )
@@ -293,7 +293,7 @@ class FileResult:
         name, first = next(iter(self.summary.items()))
         word = "files" if self.task is Task.PROCEDURE else f"{self.task.value}s"
         return (
-            f"{self.provenance.protocol}: {name} {first.mean:.3f} [{first.low:.3f}, {first.high:.3f}] "
+            f"{self.provenance.protocol}: {name} {first} "
             f"(chance {self.chance[name]:.3f}), {len(self.files)} {word} of {len(self.videos)} videos"
             f"{self.receipt.leakage.alarm}"
         )

@@ -43,7 +43,7 @@ def test_content_counts_and_a_name_alone_is_said_to_be_one(
 def test_what_cannot_be_known_is_not_said_to_be_clean() -> None:
     silent = look_for_leakage(None, {"a": "1"})
     assert (silent.finding, silent.checked_by) == (Finding.UNKNOWN, ())
-    assert silent.told.endswith("is unknown: the bundle does not say what it was trained on")
+    assert silent.told.endswith("is unknown: the model does not say what it was trained on")
     assert read_leakage(None).finding is Finding.UNKNOWN
     no_file = look_for_leakage(RECORD, {"x": ""})
     assert (no_file.finding, no_file.checked_by) == (Finding.UNSEEN, (Evidence.NAME,))

@@ -146,6 +146,6 @@ def _told(name: str, figures: MatchingFigures) -> str:
     first = recall_name(TEXT_TO_VISUAL, 1)
     best, median = figures.figures[first], figures.figures[median_name(TEXT_TO_VISUAL)]
     return (
-        f"{name}: R@1 {best.mean:.3f} [{best.low:.3f}, {best.high:.3f}] (chance {figures.chance[first]:.3f}), "
+        f"{name}: R@1 {best} (chance {figures.chance[first]:.3f}), "
         f"median rank {median.mean:g}, {figures.queries} texts of {len(figures.videos)} videos"
     )

@@ -33,6 +33,6 @@ def headline(header: Header, lines: Sequence[Line]) -> str:
     for line in lines:
         if line.budget.videos == most:
             figure = estimated(line.values[name], header)
-            said.append(f"{line.model} {line.head} {figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]")
+            said.append(f"{line.model} {line.head} {figure}")
     tested = len(header.provenance["split"]["test"])
     return f"{header.provenance['protocol']} {name}, {most} training and {tested} test videos: {', '.join(said)}"
