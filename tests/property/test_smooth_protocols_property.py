@@ -190,7 +190,7 @@ def test_labels_that_outlast_their_video_are_told() -> None:
         found = evaluate(store, dataset, PROMPTS, config)
         last = SECONDS if dataset is phases else SECONDS - 1
         assert found.past_the_end == found.to_json()["past_the_end"] == {"test1": last - 12}
-        assert "labels outlast 1 of them (past_the_end)" in found.headline
+        assert f"labels of test1 outlast the video by {last - 12:g} s: not scored" in found.headline
 
 
 def _real_lines(root: Path, shift: int) -> list[Timeline]:
