@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from ingest.atomic import write_text
+from ophclip.evaluation.report.page import Card
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,15 +18,6 @@ class Table:
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
-    """One headline figure."""
-
-    label: str
-    value: str
-    note: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,6 @@ from ingest.shards import ShardReader
 from ophclip.demo.corpus_view import corpus_section, transcript_section
 from ophclip.demo.curves import loss_curves
 from ophclip.demo.page import (
-    Card,
     HitView,
     Page,
     PhaseSection,
@@ -30,7 +29,7 @@ from ophclip.demo.page import (
 from ophclip.demo.plan import SITES, Plan
 from ophclip.demo.stages import Done
 from ophclip.evaluation.report.figures import figure_text
-from ophclip.evaluation.report.page import image_address
+from ophclip.evaluation.report.page import Card, image_address
 
 RIBBONS_SHOWN = 3
 

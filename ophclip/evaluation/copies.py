@@ -86,8 +86,11 @@ def look_for_copies(
         checked_by=tuple(way for way, done in ways.items() if done),
         seen=tuple(best[video_id] for video_id in evaluated if video_id in best),
     )
-    names = ("max_distance", "min_share", "min_similarity")
-    thresholds = {name: float(getattr(config, name)) for name in names}
+    thresholds = {
+        "max_distance": float(config.max_distance),
+        "min_share": config.min_share,
+        "min_similarity": config.min_similarity,
+    }
     return replace(
         leakage, thresholds=thresholds, reason="" if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
     )
