@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.config import IngestConfig, Retry
@@ -45,7 +45,7 @@ def bring(
             here[one.relative] = download(one, folder, config.fetch.hosts)
         except SourceError as error:
             row = rows.get(one.relative) or _entered(one, [known.video_id for known in manifest.videos()])
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             failed = replace(row, state=State.FAILED, reason=str(error), attempts=row.attempts + 1, finished_at=now)
             manifest.put([failed])
     return sorted((file for file in here.values() if file), key=lambda file: file.relative)

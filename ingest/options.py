@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, EnumMeta
+from enum import EnumMeta, StrEnum
 from typing import Any
 
 
@@ -14,8 +14,5 @@ class _ByWord(EnumMeta):
         return {**members, **{str(member.value): member for member in members.values()}}[name]
 
 
-class Option(str, Enum, metaclass=_ByWord):
+class Option(StrEnum, metaclass=_ByWord):
     """An enum whose members are chosen by their value: `precision=bf16`."""
-
-    def __str__(self) -> str:
-        return str(self.value)

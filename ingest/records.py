@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = (
 """Endings by which a video file is known in a folder: of players, cameras, discs and recorders of theatres."""
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """Levels of text: clip and whole video, which OphCLIP trains on (paper section 3.2), and phases between them."""
 
     CLIP = "clip"

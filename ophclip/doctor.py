@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
@@ -37,7 +37,7 @@ WEIGHTS = {
 REFUSED_LIGHTNING = {"2.6.2", "2.6.3"}
 
 
-class State(str, Enum):
+class State(StrEnum):
     """How a finding is to be read."""
 
     GOOD = "ok"
@@ -63,7 +63,7 @@ def examine(folder: Path) -> list[Finding]:
 
 def _interpreter() -> Iterator[Finding]:
     version = platform.python_version()
-    good = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield Finding(
         subject="Python",
         state=State.GOOD if good else State.FAULT,

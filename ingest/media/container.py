@@ -138,7 +138,7 @@ class Packets:
                     ended = ended or (packet.dts is None and not packet.size)
                     yield packet
                 return
-            except IndexError:  # noqa: PERF203 once at most for each such stream
+            except IndexError:
                 self.late_stream = True
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +77,7 @@ def demo(
     typer.echo(run_demo(config))
 
 
-class SiteName(str, Enum):
+class SiteName(StrEnum):
     """The two simulated hospitals."""
 
     A = "A"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ app = typer.Typer(
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="Folder that ingest wrote.")]
 
 
-class Again(str, Enum):
+class Again(StrEnum):
     """Which videos are tried again."""
 
     FAILED = "failed"

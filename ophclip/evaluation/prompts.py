@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import yaml
 from ophclip.evaluation.tables import read_text
 
 
-class Style(str, Enum):
+class Style(StrEnum):
     """How a sentence speaks of a class; the ensemble averages the normalised embeddings of all styles' sentences."""
 
     NAME = "name"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Predictions:
         return [confusion(line.truth_t, line.predicted_t, self.classes) for line in self.lines]
 
 
-class Input(str, Enum):
+class Input(StrEnum):
     """What the figures of a protocol are made of."""
 
     PREDICTIONS = "predictions"

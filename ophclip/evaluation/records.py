@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Source:
     background_rule: str = "seconds outside every segment are unlabelled and not scored"
 
 
-class Task(str, Enum):
+class Task(StrEnum):
     """What a dataset asks."""
 
     PHASE = "phase"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import StrEnum
 
 from ophclip.simulate.config import SimulateConfig, Site
 from ophclip.simulate.draw import pick, stream
@@ -26,7 +26,7 @@ FIRST_CATARACT101, FIRST_OPHNET = 301, 1001
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     NARRATED = "narrated"
     SILENT = "silent"
     HELD_OUT = "held_out"

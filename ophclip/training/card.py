@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +25,7 @@ def run_card(config: TrainConfig, folder: RunFolder, steps: int) -> dict[str, ob
         "steps": f"{steps} of {config.trainer.steps}",
         "seed": config.seed,
         **{f"loss, {level} level": f"{loss:.4f}" for level, loss in losses.items()},
-        "written": datetime.now(timezone.utc).date().isoformat(),
+        "written": datetime.now(UTC).date().isoformat(),
         "ophclip": version("ophclip"),
     }
 
