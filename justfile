@@ -55,7 +55,7 @@ bench:
 
 # resolve the dependencies anew into requirements.lock (the gcs extra alone is not in it: its client is half as large again)
 lock:
-    uv pip compile pyproject.toml --extra demo --extra dev --extra s3 --universal --python-version 3.11 --generate-hashes \
+    uv pip compile pyproject.toml --extra demo --extra dev --extra postgres --extra ray --extra s3 --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --quiet -o requirements.lock
 
 # every installed package with its licence into docs/licences.csv; fails if one is not allowed

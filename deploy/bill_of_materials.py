@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-_EXTRAS = ("demo", "dev", "s3")
+_EXTRAS = ("demo", "dev", "postgres", "ray", "s3")
 
 
 def main(out: Path) -> int:
