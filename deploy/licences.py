@@ -24,6 +24,7 @@ ALLOWED = {
 ALLOWED_IN_DEMO = ALLOWED | {"GPL-3.0-or-later"}
 _SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD": "BSD-3-Clause",
