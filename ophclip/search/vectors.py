@@ -103,7 +103,9 @@ def made_table(catalogue: Catalogue, level: Level) -> SpanTable:
         rows_nd[first : first + len(part)] = part
         first += len(part)
     assert first == len(columns)
-    fields = {f"{name}_n": np.ascontiguousarray(columns[name]) for name in ("number", "owner", "start", "end")}
+    fields: dict[str, Any] = {
+        f"{name}_n": np.ascontiguousarray(columns[name]) for name in ("number", "owner", "start", "end")
+    }
     return SpanTable(rows_nd=rows_nd, **fields)
 
 
