@@ -22,7 +22,7 @@ from ophclip.serving.decoding import Kind, Upload, is_known
 from ophclip.serving.metrics import Metrics
 from ophclip.serving.refusing import RefusedError
 from ophclip.serving_options import UploadLimits
-from tests.served_index import write_video
+from served_index import write_video
 
 LIMITS = UploadLimits(decoders=1, max_pixels=1_000_000, clip_seconds=20, clip_frames=10, decode_seconds=20)
 
