@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from served_index import write_video
 
 from ophclip.data.pictures import read_picture, square
 from ophclip.serving.decoders import Decoders
@@ -22,7 +23,6 @@ from ophclip.serving.decoding import Kind, Upload, is_known
 from ophclip.serving.metrics import Metrics
 from ophclip.serving.refusing import RefusedError
 from ophclip.serving_options import UploadLimits
-from served_index import write_video
 
 LIMITS = UploadLimits(decoders=1, max_pixels=1_000_000, clip_seconds=20, clip_frames=10, decode_seconds=20)
 

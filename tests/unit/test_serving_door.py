@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from served_index import Asking
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +21,6 @@ from ophclip.serving.metrics import Metrics
 from ophclip.serving.refusing import RefusedError, refusal
 from ophclip.serving.tokens import Scope, TokenFile, create_token
 from ophclip.serving_options import ServingConfig, UploadLimits
-from served_index import Asking
 
 METHODS = ["GET", "POST"]
 
@@ -96,7 +96,7 @@ def test_tokens_open_what_their_scope_says(tmp_path: Path) -> None:
     assert [status(path, reader) for path in ("/metrics", "/v1/reload")] == [403, 403]
     assert ask.get("/v1/index").headers["www-authenticate"] == "Bearer"
     for odd in (f"Basic {reader}", reader, f"Bearer{reader}", "Bearer \xe9"):
-        assert ask.get("/v1/index", headers=[("Authorization", odd.encode("latin-1"))]).status_code == 401
+        assert ask.get("/v1/index", headers={"Authorization": odd.encode("latin-1")}).status_code == 401
 
 
 def test_a_cookie_opens_pictures_and_nothing_that_changes_or_costs(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from served_index import Asking, write_index, write_video
 
 from ophclip.search.index import open_index
 from ophclip.serving.app import create_app
 from ophclip.serving.service import Service
 from ophclip.serving_options import ServingConfig, UploadLimits
-from served_index import Asking, write_index, write_video
 
 CONFIG = ServingConfig(limits=UploadLimits(decoders=1, picture_mb=1, clip_mb=2, clip_seconds=60))
 
