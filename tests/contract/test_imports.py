@@ -116,7 +116,9 @@ def test_the_package_itself_loads_nothing_but_the_standard_library() -> None:
 def test_public_surface() -> None:
     import ophclip
 
-    assert ophclip.__all__ == ["__version__", "load", "load_bundle", "open_index", "train"]
+    assert ophclip.__all__ == [
+        "__version__", "create_model_and_transforms", "get_tokenizer", "load", "load_bundle", "open_index", "train",
+    ]  # fmt: skip
     for name in ophclip.__all__:
         assert getattr(ophclip, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
