@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, trace
-from ophclip.cli.arguments import Overrides
+from ophclip.cli import datasets, evaluation, ingest, probe, report, serving, trace
+from ophclip.cli.arguments import Overrides, quoted
 
 app = typer.Typer(
     add_completion=False,
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
-    epilog="demo, ingest, train, index, zeroshot, embed, probe and retrieval take KEY=VALUE overrides of conf/.",
+    epilog="demo, ingest, train, index, serve, zeroshot, embed, probe and retrieval take KEY=VALUE overrides of conf/.",
 )
 
 app.add_typer(ingest.app, name="ingest")
@@ -31,6 +31,7 @@ app.add_typer(evaluation.app)
 app.add_typer(probe.app)
 app.add_typer(report.app)
 app.add_typer(trace.app)
+app.add_typer(serving.app)
 
 
 def main() -> None:
@@ -72,8 +73,8 @@ def demo(
     from ophclip.config import DemoConfig
     from ophclip.demo import run_demo
 
-    given = [] if videos is None else [f"videos={_quoted(videos)}"]
-    config = compose("demo", [f"out={_quoted(out)}", *given, *(overrides or [])], DemoConfig)
+    given = [] if videos is None else [f"videos={quoted(videos)}"]
+    config = compose("demo", [f"out={quoted(out)}", *given, *(overrides or [])], DemoConfig)
     typer.echo(run_demo(config))
 
 
@@ -226,11 +227,6 @@ def ablation(
     from ophclip.ablation.summary import summarise
 
     typer.echo(summarise(folder, reference))
-
-
-def _quoted(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 @app.command()

@@ -1,0 +1,41 @@
+"""What all routes need: the service, and how they say what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request
+
+from ophclip.serving.messages import Refusal
+from ophclip.serving.refusing import RefusedError
+from ophclip.serving.service import OpenIndex, Service
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _index(service: Annotated[Service, Depends(_service)]) -> Iterator[OpenIndex]:
+    with service.reading() as held:
+        yield held
+
+
+TheService: TypeAlias = Annotated[Service, Depends(_service)]
+TheIndex: TypeAlias = Annotated[OpenIndex, Depends(_index)]
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: statuses that a route answers with a `Refusal`, besides those of all routes."""
+    return {status: {"model": Refusal} for status in sorted({400, 401, 403, 408, 413, 422, 429, 503, *statuses})}
+
+
+@contextmanager
+def answered_with(status: int) -> Iterator[None]:
+    """What the library says of a user's mistake in one line is the answer."""
+    try:
+        yield
+    except ValueError as error:
+        raise RefusedError(status, str(error)) from error
