@@ -46,7 +46,10 @@ export class Player {
     this.#describe(hit, hits);
     const own = hits.filter((other) => other.video_id === hit.video_id);
     this.#timeline.show(hit.video_id, query, own, hit.hit_id);
-    if (!this.#dialog.open) this.#dialog.showModal();
+    if (!this.#dialog.open) {
+      this.#dialog.showModal();
+      this.#video.focus();
+    }
     if (sameVideo) return this.seek(hit.peak_seconds);
     say(this.#flaw, "");
     this.#frame.disabled = true;
