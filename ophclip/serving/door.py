@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +25,7 @@ _ADMIN = ("/metrics", "/v1/reload")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _JSON_BYTES = 1_000_000
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d*)?")
 
 
 class Gate:
@@ -138,7 +140,9 @@ def _secret(scope: Scope, headers: Headers) -> str:
 
 
 def _without_port(host: str) -> str:
-    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+    """Empty for what is no host."""
+    parts = _HOST.fullmatch(host)
+    return parts[1] if parts else ""
 
 
 def _bounded_body(receive: Receive, most_bytes: int, seconds: float) -> Receive:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from ophclip.search.filters import Filters
+
 MOST_TEXTS = 64
 MOST_HITS = 200
 _LEAST_LENGTH = 1e-6
@@ -76,6 +78,14 @@ class FilterBy(_Message):
         Field(max_length=32, description="Any of the values, all of the keys."),
     ] = {}
 
+    def filters(self) -> Filters:
+        """As the library takes them."""
+        return Filters(
+            video_ids=tuple(self.video_ids),
+            narrated=self.narrated,
+            attributes={key: tuple(values) for key, values in self.attributes.items() if values},
+        )
+
 
 class Search(Query):
     """A search."""
@@ -85,7 +95,7 @@ class Search(Query):
     )
     min_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
     group_by_video: bool = False
-    level: Literal["window", "video"] = "window"
+    level: Literal["window", "clip", "video"] = "window"
     filters: FilterBy = FilterBy()
 
 
@@ -120,7 +130,7 @@ class Video(_Message):
     license: str
     narrated: bool
     duration_seconds: float
-    attributes: dict[str, str]
+    attributes: dict[str, list[str]]
 
 
 class Videos(_Message):

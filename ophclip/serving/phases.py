@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ophclip.evaluation.embedder import Embedder
-from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import Style, builtin_prompts
 from ophclip.evaluation.smoothing import offline_prediction
 from ophclip.evaluation.transitions import sticky
@@ -32,7 +32,7 @@ class PhaseSpan:
 
 
 def phases_of(
-    embedder: Embedder, spans: Sequence[tuple[float, float]], vectors_wd: Floats, duration_seconds: float
+    embedder: Embedder, spans: Sequence[tuple[float, float]], vectors_wd: NDArray[np.float32], duration_seconds: float
 ) -> tuple[PhaseSpan, ...]:
     """The most likely sequence of phases, without gaps from 0 to the end of the video.
 

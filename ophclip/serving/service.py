@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ophclip.models.bundle import Loaded
+from ophclip.search.index import SearchIndex, open_index
 from ophclip.serving.decoders import Decoders
 from ophclip.serving.decoding import Kind, Upload
 from ophclip.serving.encoder import BatchedEncoder
 from ophclip.serving.media import UnchangedFiles
 from ophclip.serving.metrics import Metrics
 from ophclip.serving.phases import PhaseSpan, phases_of
-from ophclip.serving.present import PresentIndex
 from ophclip.serving.tokens import TokenFile
 from ophclip.serving_options import ServingConfig
 
@@ -30,8 +30,9 @@ _WARM_UP = "phaco handpiece"
 class OpenIndex:
     """One opening of the index, and what was worked out from it. It is closed when the last request leaves it."""
 
-    def __init__(self, index: PresentIndex) -> None:
+    def __init__(self, index: SearchIndex) -> None:
         self.index = index
+        self.videos = {video.video_id: video for video in index.videos()}
         self.phases: dict[str, tuple[PhaseSpan, ...]] = {}
         self.readers = 0
         self.retired = False
@@ -99,22 +100,22 @@ class Service:
             RefusedError: it cannot be decoded, or too much waits.
         """
         with self.reading() as held:
-            fps = held.index.facts()["fps"]
+            fps = float(held.index.about["fps"])
         upload = Upload(path=path, kind=kind, short_side_px=self.encoder.frame_side_px, fps=fps)
         vectors_td = self.encoder.embed_frames(self.decoders.decode(upload))
-        return self.encoder.pool_spans(vectors_td, [(0, len(vectors_td))])[0]
+        return np.asarray(self.encoder.pool_spans(vectors_td, [(0, len(vectors_td))])[0])
 
     def phases(self, held: OpenIndex, video_id: str) -> tuple[PhaseSpan, ...]:
         """The phases of an indexed video, worked out when they are first asked for."""
         if video_id not in held.phases:
             spans, vectors_wd = held.index.window_vectors(video_id)
-            (duration_seconds,) = (one.duration_seconds for one in held.index.videos() if one.video_id == video_id)
+            duration_seconds = held.videos[video_id].duration_seconds
             held.phases[video_id] = phases_of(self.encoder, spans, vectors_wd, duration_seconds)
         return held.phases[video_id]
 
     def _opened(self) -> OpenIndex:
         # The index asks of a bundle what the encoder answers, and so its queries are batched with all others.
-        opened = PresentIndex(self._folder, cast(Loaded, self.encoder))
+        opened = open_index(self._folder, cast(Loaded, self.encoder))
         try:
             assert opened.loaded is not None
         except ValueError:
@@ -128,5 +129,5 @@ def _load(folder: Path, config: ServingConfig) -> Loaded:
 
     if config.threads:
         torch.set_num_threads(config.threads)
-    with PresentIndex(folder, Path(config.bundle) if config.bundle else None) as index:
+    with open_index(folder, Path(config.bundle) if config.bundle else None) as index:
         return index.loaded

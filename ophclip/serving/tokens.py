@@ -98,7 +98,7 @@ def _hash(secret: str) -> str:
 
 
 class TokenFile:
-    """The tokens of a running service, read again when their file changes."""
+    """The tokens of a running service, read again when their file changes; one that cannot be read lets nobody in."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -108,12 +108,19 @@ class TokenFile:
     def find(self, secret: str) -> Token | None:
         """Whose secret this is. Every entry is compared, each in the same time wherever it differs."""
         if (stamp := _stamp(self._path)) != self._stamp:
-            self._tokens, self._stamp = read_tokens(self._path), stamp
+            self._tokens, self._stamp = _readable(self._path), stamp
         given, found = _hash(secret), None
         for token in self._tokens:
             if hmac.compare_digest(token.sha256, given):
                 found = token
         return found
+
+
+def _readable(path: Path) -> tuple[Token, ...]:
+    try:
+        return read_tokens(path)
+    except (OSError, ValueError):
+        return ()
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from ophclip.search.hits import Hit
+from ophclip.search.index import SearchIndex
+from ophclip.search.queries import instrument_named, suggestions
 from ophclip.serving.messages import FoundHit, Hits, IndexFacts, Search, Suggestions
 from ophclip.serving.phases import PROMPTS
-from ophclip.serving.present import instrument_named, suggestions
-from ophclip.serving.routes.shared import TheIndex, TheService, answered_with, refusals
+from ophclip.serving.routes.shared import TheIndex, answered_with, refusals
 
 router = APIRouter(prefix="/v1", tags=["search"])
-_JPEG = {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
+_JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.get("/index", responses=refusals())
-def index(held: TheIndex, service: TheService) -> IndexFacts:
+def index(held: TheIndex) -> IndexFacts:
     """What is searched, by which model, and what filters can ask for."""
-    facts = held.index.facts()
+    about = held.index.about
     return IndexFacts(
-        model=facts["model"],
-        weights_sha256=service.encoder.weights_sha256,
-        dim=held.index.dim,
+        model=about["model"],
+        weights_sha256=about["weights_sha256"],
+        dim=int(about["dim"]),
         videos=len(held.index.videos()),
         windows=len(held.index),
-        window_seconds=facts["window_seconds"],
+        window_seconds=float(about["window_seconds"]),
         facets=held.index.facets(),
-        calibrated=False,
+        calibrated=(held.index.folder / "calibration.json").is_file(),
         phase_prompts=PROMPTS,
     )
 
@@ -43,17 +46,36 @@ def suggest(
 
 @router.post("/search", responses=refusals(404))
 def search(asked: Search, held: TheIndex) -> Hits:
-    """The moments nearest to a text, a vector, or a moment that was found before."""
-    options = {"k": asked.k, "min_score": asked.min_score, "group_by_video": asked.group_by_video}
+    """The moments nearest to a text, a vector, or a moment that was found before, that one left out."""
     if asked.hit_id is not None:
         with answered_with(404):
-            held.index.vector_of(asked.hit_id)
-        found = held.index.neighbours(asked.hit_id, **options)
-    else:
-        with answered_with(422):
-            found = held.index.search(text=asked.text, vector=asked.vector_d, level=asked.level, **options)
+            held.index.vector(asked.hit_id)
+    with answered_with(422):
+        found = _found(asked, held.index)
     instrument = None if asked.text is None else instrument_named(asked.text)
-    return Hits(instrument=instrument, hits=[_told(hit, held.index.hit_of(hit), asked.level) for hit in found])
+    return Hits(instrument=instrument, hits=[_told(hit) for hit in found])
+
+
+def _found(asked: Search, index: SearchIndex) -> list[Hit]:
+    filters = asked.filters.filters()
+    if asked.hit_id is not None:
+        return index.neighbours(
+            asked.hit_id,
+            k=asked.k,
+            filters=filters,
+            min_score=asked.min_score,
+            group_by_video=asked.group_by_video,
+            level=asked.level,
+        )
+    return index.search(
+        text=asked.text,
+        vector=asked.vector_d,
+        k=asked.k,
+        filters=filters,
+        min_score=asked.min_score,
+        group_by_video=asked.group_by_video,
+        level=asked.level,
+    )
 
 
 @router.get("/hits/{hit_id:path}/thumbnail", responses={**refusals(404), **_JPEG}, response_class=Response)
@@ -63,9 +85,9 @@ def thumbnail(hit_id: str, held: TheIndex) -> Response:
         return Response(held.index.thumbnail(hit_id), media_type="image/jpeg")
 
 
-def _told(hit: Hit, hit_id: str, level: str) -> FoundHit:
+def _told(hit: Hit) -> FoundHit:
     return FoundHit(
-        hit_id=hit_id,
+        hit_id=hit.hit_id,
         video_id=hit.video_id,
         title=hit.title,
         license=hit.license,
@@ -74,6 +96,6 @@ def _told(hit: Hit, hit_id: str, level: str) -> FoundHit:
         end_seconds=hit.end_seconds,
         peak_seconds=hit.peak_seconds,
         score=hit.score,
-        probability=None,
-        level=level,
+        probability=hit.probability,
+        level=hit.level,
     )

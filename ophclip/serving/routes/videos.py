@@ -24,9 +24,9 @@ def videos(held: TheIndex) -> Videos:
                 license=one.license,
                 narrated=one.narrated,
                 duration_seconds=one.duration_seconds,
-                attributes={},
+                attributes={key: list(values) for key, values in one.attributes.items()},
             )
-            for one in held.index.videos()
+            for one in held.videos.values()
         ]
     )
 
@@ -39,7 +39,7 @@ def clip(video_id: str, request: Request, held: TheIndex, service: TheService) -
     """The file of a video, or one range of its bytes."""
     with answered_with(404):
         path = held.index.media_path(video_id)
-    (sha256,) = (one.sha256 for one in held.index.videos() if one.video_id == video_id)
+    sha256 = held.videos[video_id].sha256
     return media_response(
         service.files.open(path, sha256), path.suffix.lower(), sha256, request.headers, request.method
     )
@@ -62,7 +62,7 @@ def curve(video_id: str, asked: Query, held: TheIndex) -> CurvePoints:
     """How well every window of a video fits a query."""
     with answered_with(404):
         held.index.media_path(video_id)
-        of_hit = None if asked.hit_id is None else held.index.vector_of(asked.hit_id)
+        of_hit = None if asked.hit_id is None else held.index.vector(asked.hit_id)
     with answered_with(422):
         query_d = held.index.query_vector(text=asked.text, vector=of_hit if of_hit is not None else asked.vector_d)
     found = held.index.curve(query_d, video_id)
