@@ -1,7 +1,7 @@
 /**
  * Verdicts on hits, kept in this browser by index and query, and written as CSV for annotation.
  *
- * @typedef {"right" | "wrong"} Verdict
+ * @typedef {"up" | "down"} Verdict
  * @typedef {{query: string, instrument: string, video_id: string, start_seconds: number, end_seconds: number,
  *   score: number, verdict: Verdict}} Judged
  */

@@ -58,7 +58,11 @@ class Page {
     byId("export", HTMLButtonElement).addEventListener("click", () => this.#feedback.download());
     this.#heat.addEventListener("click", () => this.#switchHeat());
     this.#more.addEventListener("click", () => this.#search(this.#k + PAGE_OF_HITS));
-    addEventListener("popstate", () => this.#follow(readAsked()));
+    addEventListener("popstate", () => {
+      this.#input.value = readAsked().text;
+      this.#follow(readAsked());
+    });
+    this.#input.value = this.#asked.text;
     takeFiles((file) => this.#askBy(file, file.name || "pasted picture"));
     switchWith(byId("theme", HTMLButtonElement));
     askWhenWanted();
@@ -77,8 +81,10 @@ class Page {
       this.#countVerdicts();
       this.#notice.status("");
       this.#notice.hide();
+      // What was dropped or typed meanwhile goes on.
+      byId("welcome", HTMLElement).hidden = isAsked(this.#asked);
+      if (isAsked(this.#asked)) this.#follow(this.#asked);
       this.#offer(await api.suggestions(""));
-      this.#follow(this.#asked);
     } catch (error) {
       this.#refuse(error, () => this.begin());
     }
@@ -96,14 +102,16 @@ class Page {
   /** Ask for something else: a new step of the history. @param {Partial<Asked>} part */
   ask(part) {
     const asked = { ...this.#asked, opened: "", ...part };
+    this.#input.value = asked.text;
     writeAsked(asked, "push");
     this.#follow(asked);
   }
 
   /** @param {string} text */
   #askText(text) {
-    if (text) this.ask({ text, like: "", example: null });
-    else this.ask(nothingAsked());
+    if (!text) this.ask(nothingAsked());
+    else if (text === this.#answered?.text) this.#search(this.#k);
+    else this.ask({ text, like: "", example: null });
   }
 
   /** Ask by a picture or a clip. @param {Blob} file @param {string} name */
@@ -124,7 +132,6 @@ class Page {
   #follow(asked) {
     this.#asked = asked;
     if (!this.#index) return;
-    this.#input.value = asked.text;
     document.title = isAsked(asked) ? `${nameOf(asked)} - ophclip` : "ophclip search";
     this.#filters.show(asked);
     this.#showExample(asked);

@@ -7,7 +7,7 @@ import { whileRestedOn } from "./heat_maps.js";
 
 /**
  * @typedef {import("./api.js").Hit} Hit
- * @typedef {"right" | "wrong"} Verdict
+ * @typedef {import("./feedback.js").Verdict} Verdict
  * @typedef {{open: (hit: Hit) => void, like: (hit: Hit) => void, judge: (hit: Hit, verdict: Verdict | null) => void}} Acts
  */
 
@@ -102,7 +102,7 @@ export class Results {
 
   /** @param {HTMLElement} card @param {Hit} hit @param {Verdict | null} held */
   #verdicts(card, hit, held) {
-    const buttons = { right: inside(card, ".right", HTMLButtonElement), wrong: inside(card, ".wrong", HTMLButtonElement) };
+    const buttons = { up: inside(card, ".up", HTMLButtonElement), down: inside(card, ".down", HTMLButtonElement) };
     const press = (/** @type {Verdict | null} */ verdict) => {
       for (const [name, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(name === verdict));
     };

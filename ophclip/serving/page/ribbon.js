@@ -15,7 +15,8 @@ export function colourOf(number, count) {
   const along = (count > 1 ? place / (count - 1) : 0.5) * (STOPS.length - 1);
   const first = Math.min(Math.floor(along), STOPS.length - 2);
   const rgb = STOPS[first].map((value, channel) => value + (STOPS[first + 1][channel] - value) * (along - first));
-  const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2] > 125;
+  const [red, green, blue] = rgb.map((value) => (value / 255) ** 2.2);
+  const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18;
   return { paper: `rgb(${rgb.map(Math.round).join(" ")})`, ink: light ? "#000" : "#fff" };
 }
 
