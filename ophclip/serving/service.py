@@ -13,7 +13,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.shards import decode_jpeg
 from ophclip.models.bundle import Loaded
+from ophclip.search.heat_map import heat_map, overlay_jpeg
 from ophclip.search.index import SearchIndex, open_index
 from ophclip.serving.decoders import Decoders
 from ophclip.serving.decoding import Kind, Upload
@@ -104,6 +106,17 @@ class Service:
         upload = Upload(path=path, kind=kind, short_side_px=self.encoder.frame_side_px, fps=fps)
         vectors_td = self.encoder.embed_frames(self.decoders.decode(upload))
         return np.asarray(self.encoder.pool_spans(vectors_td, [(0, len(vectors_td))])[0])
+
+    def heat_map(self, held: OpenIndex, hit_id: str, query_d: NDArray[np.float32]) -> tuple[bytes, tuple[float, float]]:
+        """The picture of a hit with where in it a query is answered, as JPEG; and the place of most, from 0 to 1.
+
+        Raises:
+            ValueError: no such hit, or a model whose cells are not known.
+        """
+        pixels_hwc = decode_jpeg(held.index.thumbnail(hit_id))
+        heat = self.encoder.call(lambda: heat_map(self.encoder.loaded, pixels_hwc, query_d))
+        height, width = pixels_hwc.shape[:2]
+        return overlay_jpeg(pixels_hwc, heat), (heat.peak_xy[0] / width, heat.peak_xy[1] / height)
 
     def phases(self, held: OpenIndex, video_id: str) -> tuple[PhaseSpan, ...]:
         """The phases of an indexed video, worked out when they are first asked for."""

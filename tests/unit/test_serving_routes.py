@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from served_index import Asking, write_index, write_video
 
+from ingest.shards import decode_jpeg
+from ophclip.search.heat_map import heat_map
 from ophclip.search.index import open_index
 from ophclip.serving.app import create_app
 from ophclip.serving.service import Service
@@ -178,6 +180,20 @@ def test_the_picture_of_a_hit(place: Path, ask: Asking) -> None:
         assert answer.content == index.thumbnail(hit_id)
     assert ask.get(f"/v1/hits/{hit_id.replace('/', '%2F')}/thumbnail").content == answer.content
     assert ask.get("/v1/hits/..%2f..%2fetc/thumbnail").status_code == 404
+
+
+def test_a_heat_map_points_where_the_library_does(place: Path, ask: Asking) -> None:
+    hit_id = ask.post("/v1/search", json={"text": "x", "k": 1}).json()["hits"][0]["hit_id"]
+    answer = ask.post(f"/v1/hits/{hit_id}/heat_map", json={"text": "lens injector"})
+    assert answer.headers["content-type"] == "image/jpeg"
+    with open_index(place / "index") as index:
+        pixels_hwc = decode_jpeg(index.thumbnail(hit_id))
+        heat = heat_map(index.loaded, pixels_hwc, index.query_vector(text="lens injector"))
+    across, down = map(float, answer.headers["x-peak"].split(","))
+    assert (across * pixels_hwc.shape[1], down * pixels_hwc.shape[0]) == pytest.approx(heat.peak_xy, abs=0.05)
+    assert decode_jpeg(answer.content).shape == pixels_hwc.shape
+    assert ask.post("/v1/hits/none/heat_map", json={"text": "x"}).status_code == 404
+    assert ask.post(f"/v1/hits/{hit_id}/heat_map", json={"vector": [1.0]}).status_code == 422
 
 
 def test_the_bytes_of_a_video(place: Path, ask: Asking) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
+from fastapi import Query as InUrl
 
 from ophclip.search.hits import Hit
 from ophclip.search.index import SearchIndex
 from ophclip.search.queries import instrument_named, suggestions
-from ophclip.serving.messages import FoundHit, Hits, IndexFacts, Search, Suggestions
+from ophclip.serving.messages import FoundHit, Hits, IndexFacts, Query, Search, Suggestions
 from ophclip.serving.phases import PROMPTS
-from ophclip.serving.routes.shared import TheIndex, answered_with, refusals
+from ophclip.serving.routes.shared import TheIndex, TheService, answered_with, query_of, refusals
 
 router = APIRouter(prefix="/v1", tags=["search"])
 _JPEG: dict[int | str, dict[str, Any]] = {
@@ -38,7 +39,7 @@ def index(held: TheIndex) -> IndexFacts:
 
 @router.get("/suggestions", responses=refusals())
 def suggest(
-    prefix: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=50)] = 8
+    prefix: Annotated[str, InUrl(max_length=100)] = "", limit: Annotated[int, InUrl(ge=1, le=50)] = 8
 ) -> Suggestions:
     """Instruments whose names begin as the text does."""
     return Suggestions(suggestions=suggestions(prefix, limit))
@@ -83,6 +84,16 @@ def thumbnail(hit_id: str, held: TheIndex) -> Response:
     """The picture of a hit."""
     with answered_with(404):
         return Response(held.index.thumbnail(hit_id), media_type="image/jpeg")
+
+
+@router.post("/hits/{hit_id:path}/heat_map", responses={**refusals(404), **_JPEG}, response_class=Response)
+def heat_map(hit_id: str, asked: Query, held: TheIndex, service: TheService) -> Response:
+    """The picture of a hit, warmer where it answers a query; X-Peak is where most, as fractions of width and height."""
+    with answered_with(404):
+        held.index.thumbnail(hit_id)
+    with answered_with(422):
+        picture, (across, down) = service.heat_map(held, hit_id, query_of(asked, held.index))
+    return Response(picture, media_type="image/jpeg", headers={"X-Peak": f"{across:.4f},{down:.4f}"})
 
 
 def _told(hit: Hit) -> FoundHit:

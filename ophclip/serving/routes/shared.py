@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeAlias
 
+import numpy as np
 from fastapi import Depends, Request
+from numpy.typing import NDArray
 
-from ophclip.serving.messages import Refusal
+from ophclip.search.index import SearchIndex
+from ophclip.serving.messages import Query, Refusal
 from ophclip.serving.refusing import RefusedError
 from ophclip.serving.service import OpenIndex, Service
 
@@ -39,3 +42,10 @@ def answered_with(status: int) -> Iterator[None]:
         yield
     except ValueError as error:
         raise RefusedError(status, str(error)) from error
+
+
+def query_of(asked: Query, index: SearchIndex) -> NDArray[np.float32]:
+    """The unit vector [D] that is asked for. Raises ValueError if there is no such hit, or the width is another."""
+    if asked.hit_id is not None:
+        return index.vector(asked.hit_id)
+    return index.query_vector(text=asked.text, vector=asked.vector_d)

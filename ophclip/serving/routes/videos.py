@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from ophclip.serving.media import media_response
 from ophclip.serving.messages import CurvePoints, Phase, Phases, Query, Video, Videos
 from ophclip.serving.phases import PROMPTS
-from ophclip.serving.routes.shared import TheIndex, TheService, answered_with, refusals
+from ophclip.serving.routes.shared import TheIndex, TheService, answered_with, query_of, refusals
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 _MEDIA = {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -62,9 +62,8 @@ def curve(video_id: str, asked: Query, held: TheIndex) -> CurvePoints:
     """How well every window of a video fits a query."""
     with answered_with(404):
         held.index.media_path(video_id)
-        of_hit = None if asked.hit_id is None else held.index.vector(asked.hit_id)
     with answered_with(422):
-        query_d = held.index.query_vector(text=asked.text, vector=of_hit if of_hit is not None else asked.vector_d)
+        query_d = query_of(asked, held.index)
     found = held.index.curve(query_d, video_id)
     return CurvePoints(
         start_seconds=found.start_seconds_w.tolist(),
