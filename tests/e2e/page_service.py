@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import av
@@ -105,9 +104,9 @@ class Service:
 
 
 @contextmanager
-def serving(index: Path, log: Path, *options: str, port: int = 0) -> Iterator[Service]:
+def serving(index: Path, log: Path, *options: str) -> Iterator[Service]:
     """`ophclip serve INDEX` on a free port, ready."""
-    command = [sys.executable, "-m", "ophclip.cli", "serve", str(index), "--port", str(port), "threads=1", *options]
+    command = [sys.executable, "-m", "ophclip.cli", "serve", str(index), "--port", "0", "threads=1", *options]
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stderr=stderr, env={**os.environ, "OMP_NUM_THREADS": "1"})
     service = Service(address="", process=process)
@@ -131,15 +130,6 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
                 return address
         time.sleep(0.1)
     raise AssertionError(log.read_text())
-
-
-def is_served(address: str) -> bool:
-    """Whether somebody answers."""
-    try:
-        with urlopen(f"{address}/health", timeout=5):
-            return True
-    except URLError:
-        return False
 
 
 @contextmanager

@@ -172,7 +172,7 @@ class Page {
   /** @param {import("./api.js").Found} found */
   #show({ hits, instrument }) {
     const asked = /** @type {Asked} */ (this.#answered);
-    const heatMaps = asked.like ? null : new HeatMaps(queryOf(asked));
+    const heatMaps = new HeatMaps(queryOf(asked));
     const name = nameOf(asked);
     this.#results.await(false);
     this.#results.show(hits, heatMaps, (hit) => this.#feedback.verdictOf(name, hit));
@@ -185,7 +185,7 @@ class Page {
     const best = hits.length < this.#k ? "" : "The best ";
     const count = `${best}${hits.length} ${hits.length === 1 ? "hit" : "hits"} in ${videos} ${videos === 1 ? "video" : "videos"}`;
     if (hits.length) this.#notice.status(count + meant);
-    this.#heat.hidden = !heatMaps || !hits.length;
+    this.#heat.hidden = !hits.length;
     this.#heat.setAttribute("aria-pressed", "false");
     this.#more.hidden = hits.length < this.#k || this.#k >= MOST_HITS;
   }
