@@ -1,4 +1,4 @@
-"""The page of `ophclip serve` in a real browser, on a real service: what a surgeon does with it, and what may go wrong."""
+"""The page of `ophclip serve` in a real browser, on a real service: what a surgeon does, and what may go wrong."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def test_a_query_is_typed_suggested_and_answered_in_order(page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("hits in 3 videos")
     scores = [float(text.removeprefix("score ")) for text in page.locator(".hit .score").all_text_contents()]
     assert scores == sorted(scores, reverse=True)
-    page.wait_for_function("() => [...document.querySelectorAll('.hit img')].slice(0, 3).every(image => image.naturalWidth > 0)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.hit img')].slice(0, 3).every(image => image.naturalWidth > 0)"
+    )
 
 
 def test_back_and_forward_walk_through_what_was_asked(page: Page) -> None:
@@ -199,7 +201,9 @@ def test_a_hit_opens_at_the_second_of_its_picture_and_seeks_by_ribbon_curve_and_
     page.keyboard.press("Home")
     _wait_at(page, 0)
     page.keyboard.press(" ")
-    page.wait_for_function("() => !document.getElementById('video').paused && document.getElementById('video').currentTime > 0.3")
+    page.wait_for_function(
+        "() => !document.getElementById('video').paused && document.getElementById('video').currentTime > 0.3"
+    )
     page.keyboard.press(" ")
     page.wait_for_function("() => document.getElementById('video').paused")
     playhead = page.locator("#playhead").evaluate("head => parseFloat(head.style.left)")
@@ -372,7 +376,7 @@ def test_a_heat_map_shows_where_by_rest_and_by_key(page: Page) -> None:
 
 
 def test_verdicts_are_kept_and_exported_for_annotation(page: Page) -> None:
-    hits = _search(page, "=HYPERLINK(\"x\"), lens")
+    hits = _search(page, '=HYPERLINK("x"), lens')
     page.locator(".hit .up").nth(0).click()
     page.locator(".hit .down").nth(1).click()
     page.locator(".hit .up").nth(2).click()
@@ -392,8 +396,8 @@ def test_verdicts_are_kept_and_exported_for_annotation(page: Page) -> None:
     rows = list(csv.DictReader(io.StringIO(written)))
     assert list(rows[0]) == ["query", "instrument", "video_id", "start_seconds", "end_seconds", "score", "verdict"]
     expected = [
-        ("'=HYPERLINK(\"x\"), lens", hits[0], "up"),
-        ("'=HYPERLINK(\"x\"), lens", hits[1], "down"),
+        ('\'=HYPERLINK("x"), lens', hits[0], "up"),
+        ('\'=HYPERLINK("x"), lens', hits[1], "down"),
         ("iol injector", named[0], "down"),
     ]
     for row, (query, hit, verdict) in zip(rows, expected, strict=True):
