@@ -37,12 +37,15 @@ def serve(
     """Answer searches over HTTP and show the page, until stopped. The log goes to standard error, without content."""
     from ophclip.composing import compose
     from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
+    from ophclip.serving.tokens import read_tokens
     from ophclip.serving_options import ServingConfig
 
     paths = {"tokens": token_file, "bundle": bundle}
     given = [f"{name}={quoted(path)}" for name, path in paths.items() if path is not None]
     config = compose("serve", [f"host='{host}'", f"port={port}", *given, *(overrides or [])], ServingConfig)
     Catalogue.open(folder / CATALOGUE_NAME).close()
+    if config.tokens:
+        read_tokens(Path(config.tokens))
     from ophclip.serving.run import serve as run
 
     run(folder, config)
