@@ -346,7 +346,9 @@ def test_more_like_this_leaves_out_the_hit_itself(page: Page) -> None:
         page.locator(".hit .like").first.click()
     sent = json.loads(answer.value.request.post_data or "")
     assert sent["hit_id"] == hits[0]["hit_id"]
-    expect(page.locator("#example-name")).to_contain_text("Like")
+    expect(page.locator("#example-name")).to_have_text(
+        f"like {hits[0]['video_id']} at {_clock(hits[0]['peak_seconds'])}"
+    )
     expect(page.locator(".hit").first).to_be_visible()
     shown = page.locator(".hit").evaluate_all("all => all.map(hit => hit.dataset.hitId)")
     assert shown

@@ -1,17 +1,18 @@
 /**
  * What is asked, as it stands in the page's address, so that back, forward, reload and a sent link find it again.
  *
- * @typedef {{name: string, vector: number[]}} Example a picture or clip; kept in the history, too long for an address
- * @typedef {{text: string, like: string, example: Example | null, minScore: number | null, grouped: boolean,
- *   narrated: boolean | null, videoIds: string[], attributes: Record<string, string[]>, opened: string}} Asked
- *   `like` and `opened` are ids of hits
+ * @typedef {{text: string, like: string, vector: number[] | null, name: string, minScore: number | null,
+ *   grouped: boolean, narrated: boolean | null, videoIds: string[], attributes: Record<string, string[]>,
+ *   opened: string}} Asked
+ *   One of `text`, `like` (the id of a hit) and `vector` (of a picture or a clip) is the question; the latter two have
+ *   a `name`. A vector is too long for an address: it and the name stand in the history. `opened` is the id of a hit.
  */
 
 const ATTRIBUTE = "is.";
 
 /** @returns {Asked} */
 export const nothingAsked = () => ({
-  text: "", like: "", example: null, minScore: null, grouped: false, narrated: null, videoIds: [], attributes: {}, opened: "",
+  text: "", like: "", vector: null, name: "", minScore: null, grouped: false, narrated: null, videoIds: [], attributes: {}, opened: "",
 });
 
 /** @returns {Asked} */
@@ -22,7 +23,8 @@ export function readAsked() {
   return {
     text: query.get("q") ?? "",
     like: query.get("like") ?? "",
-    example: history.state?.example ?? null,
+    vector: history.state?.vector ?? null,
+    name: history.state?.name ?? "",
     minScore: score === null || Number.isNaN(Number(score)) ? null : Number(score),
     grouped: query.has("grouped"),
     narrated: query.has("narrated") ? query.get("narrated") === "true" : null,
@@ -35,7 +37,7 @@ export function readAsked() {
 /** Make it the page's address: a new step of the history, or in place of the present one.
  * @param {Asked} asked @param {"push" | "replace"} how */
 export function writeAsked(asked, how) {
-  const state = { example: asked.example, pushed: how === "push" };
+  const state = { vector: asked.vector, name: asked.name, pushed: how === "push" };
   const query = new URLSearchParams(pairs(asked)).toString();
   const url = query ? `?${query}` : location.pathname;
   if (how === "push") history.pushState(state, "", url);
@@ -44,24 +46,21 @@ export function writeAsked(asked, how) {
 
 /** Whether two questions have the same answer: all but the opened hit is equal. @param {Asked} one @param {Asked} other */
 export function sameSearch(one, other) {
-  const key = (/** @type {Asked} */ asked) => JSON.stringify([pairs({ ...asked, opened: "" }), asked.example]);
+  const key = (/** @type {Asked} */ asked) => JSON.stringify([pairs({ ...asked, opened: "" }), asked.vector]);
   return key(one) === key(other);
 }
 
 /** Whether there is a question at all. @param {Asked} asked */
-export const isAsked = (asked) => Boolean(asked.text || asked.like || asked.example);
+export const isAsked = (asked) => Boolean(asked.text || asked.like || asked.vector);
 
 /** @param {Asked} asked @returns {import("./api.js").Query} */
 export function queryOf(asked) {
-  if (asked.example) return { vector: asked.example.vector };
+  if (asked.vector) return { vector: asked.vector };
   return asked.like ? { hit_id: asked.like } : { text: asked.text };
 }
 
 /** What the question is called in lists. @param {Asked} asked */
-export function nameOf(asked) {
-  if (asked.example) return asked.example.name;
-  return asked.like ? `like ${asked.like}` : asked.text;
-}
+export const nameOf = (asked) => asked.text || asked.name || "like one moment";
 
 /** @param {Asked} asked @returns {[string, string][]} */
 function pairs(asked) {

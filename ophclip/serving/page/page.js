@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { isAsked, nameOf, nothingAsked, queryOf, readAsked, sameSearch, writeAsked } from "./asked.js";
+import { clock } from "./clock.js";
 import { byId, element } from "./elements.js";
 import { kindOf, preview, takeFiles } from "./example.js";
 import { Feedback } from "./feedback.js";
@@ -28,7 +29,7 @@ class Page {
   #filters = new Filters((part) => this.ask(part));
   #results = new Results({
     open: (hit) => this.ask({ opened: hit.hit_id }),
-    like: (hit) => this.ask({ text: "", example: null, like: hit.hit_id }),
+    like: (hit) => this.ask({ text: "", vector: null, like: hit.hit_id, name: `like ${hit.video_id} at ${clock(hit.peak_seconds)}` }),
     judge: (hit, verdict) => this.#judge(hit, verdict),
   });
   #player = new Player({
@@ -54,7 +55,7 @@ class Page {
       this.#suggestions.close();
       this.#askText(this.#input.value.trim());
     });
-    byId("example-off", HTMLButtonElement).addEventListener("click", () => this.ask({ example: null, like: "" }));
+    byId("example-off", HTMLButtonElement).addEventListener("click", () => this.ask({ vector: null, like: "", name: "" }));
     byId("export", HTMLButtonElement).addEventListener("click", () => this.#feedback.download());
     this.#heat.addEventListener("click", () => this.#switchHeat());
     this.#more.addEventListener("click", () => this.#search(this.#k + PAGE_OF_HITS));
@@ -111,7 +112,7 @@ class Page {
   #askText(text) {
     if (!text) this.ask(nothingAsked());
     else if (text === this.#answered?.text) this.#search(this.#k);
-    else this.ask({ text, like: "", example: null });
+    else this.ask({ text, like: "", vector: null, name: "" });
   }
 
   /** Ask by a picture or a clip. @param {Blob} file @param {string} name */
@@ -122,7 +123,7 @@ class Page {
       await preview(file, byId("example-picture", HTMLCanvasElement));
       this.#asked = { ...this.#asked, opened: "" };
       if (this.#player.isOpen) this.#player.close();
-      this.ask({ text: "", like: "", example: { name, vector } });
+      this.ask({ text: "", like: "", vector, name });
     } catch (error) {
       this.#refuse(error, () => this.#askBy(file, name));
     }
@@ -229,9 +230,9 @@ class Page {
 
   /** @param {Asked} asked */
   #showExample(asked) {
-    byId("by-example", HTMLElement).hidden = !asked.example && !asked.like;
-    byId("example-name", HTMLElement).textContent = asked.example ? asked.example.name : `Like ${asked.like}`;
-    if (!asked.example) byId("example-picture", HTMLCanvasElement).hidden = true;
+    byId("by-example", HTMLElement).hidden = !asked.vector && !asked.like;
+    byId("example-name", HTMLElement).textContent = nameOf(asked);
+    if (!asked.vector) byId("example-picture", HTMLCanvasElement).hidden = true;
   }
 
   #switchHeat() {

@@ -1,7 +1,7 @@
 /** The player: opens a hit at the second of its picture, with the video's timeline under the picture. */
 
 import { clipAddress, clipFlaw } from "./api.js";
-import { spanText } from "./clock.js";
+import { clock, spanText } from "./clock.js";
 import { byId, say } from "./elements.js";
 import { Timeline } from "./timeline.js";
 
@@ -113,7 +113,7 @@ export class Player {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [this.#video.videoWidth, this.#video.videoHeight];
     canvas.getContext("2d")?.drawImage(this.#video, 0, 0);
-    const name = `frame of ${this.hit?.video_id} at ${this.#video.currentTime.toFixed(1)} s`;
+    const name = `frame of ${this.hit?.video_id} at ${clock(this.#video.currentTime)}`;
     canvas.toBlob((picture) => picture && this.acts.frame(picture, name), "image/png");
   }
 

@@ -81,7 +81,7 @@ export class Results {
     say(part(".narration"), hit.narration);
     this.#picture(card, hit);
     const opener = part(".open");
-    opener.setAttribute("aria-label", `${title}, ${spanText(hit)}, score ${hit.score.toFixed(3)}`);
+    opener.setAttribute("aria-label", `${spanText(hit)} ${title}, score ${hit.score.toFixed(3)}`);
     opener.addEventListener("click", () => this.acts.open(hit));
     whileRestedOn(opener, () => this.#paint(card), () => this.#heatMaps?.always || this.#clear(card));
     part(".like").addEventListener("click", () => this.acts.like(hit));

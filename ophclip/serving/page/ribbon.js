@@ -43,12 +43,12 @@ export class Ribbon {
       return String(colour?.number);
     };
     this.place.replaceChildren(...spans.map((span, order) => {
-      const made = element("button", { type: "button", tabindex: order ? "-1" : "0" });
-      made.setAttribute("aria-label", `${span.phase}, ${spanText(span)}`);
-      made.title = `${span.phase}, ${spanText(span)}`;
+      const made = element("button", { type: "button", tabindex: order ? "-1" : "0", title: `${span.phase}, ${spanText(span)}` });
+      const number = paint(made, span.phase);
+      made.setAttribute("aria-label", `${number} ${span.phase}, ${spanText(span)}`);
       made.style.left = `${(100 * span.start_seconds) / durationSeconds}%`;
       made.style.width = `${(100 * (span.end_seconds - span.start_seconds)) / durationSeconds}%`;
-      made.append(element("span", {}, paint(made, span.phase)), element("span", { class: "word" }, span.phase));
+      made.append(element("span", {}, number), element("span", { class: "word" }, span.phase));
       // By keyboard there is no second under the pointer; the timeline hears of the others.
       made.addEventListener("click", (event) => event.detail || this.onSeek(span.start_seconds));
       return made;
