@@ -57,10 +57,11 @@ def _write_stills(video: Path, wanted: list[tuple[int, Path]]) -> None:
 
 
 def _cut(cut: Cut, path: Path) -> None:
-    """The pictures that appear in the span, at their own times, and the one that is shown when it begins."""
+    """The pictures that appear in the span, at their own times, and those that are shown when it begins and ends."""
     clock = cut.take.case.clock
     first, stop = (round(edge * TICKS_PER_SECOND) for edge in (cut.start_seconds, cut.end_seconds))
-    ticks = sorted({first, *(tick for tick in clock.ticks if first < tick < stop)})
+    closing = max(first, stop - round(TICKS_PER_SECOND / clock.nominal_fps))
+    ticks = sorted({first, *(tick for tick in clock.ticks if first < tick < closing), closing})
     part = Clock(
         ticks=tuple(tick - first for tick in ticks), nominal_fps=clock.nominal_fps, variable=clock.variable,
         duration_seconds=(stop - first) / TICKS_PER_SECOND,
