@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from simulated_takes import label_at, planned, tree_of
 from typer.testing import CliRunner
 
 from ingest.media import frames_at, probe
@@ -24,7 +25,6 @@ from ophclip.evaluation.verifying import verify_result
 from ophclip.simulate import SimulateConfig, simulate
 from ophclip.simulate.layouts import LAYOUTS, write_layouts
 from ophclip.simulate.layouts.takes import Cut, Film, Still, Take
-from tests.simulated_takes import label_at, planned, tree_of
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from simulated_takes import action_at, label_at, planned, tree_of, write_unfilmed
 
 from ophclip.evaluation.checking import label_counts
 from ophclip.evaluation.datasets import DATASETS
@@ -20,7 +21,6 @@ from ophclip.simulate.layouts.pictures import CADIS_ANATOMY, CADIS_VALUES
 from ophclip.simulate.layouts.takes import Cut, Film, Mask, Still, Take
 from ophclip.simulate.scene import Anatomy
 from ophclip.simulate.tools import draw
-from tests.simulated_takes import action_at, label_at, planned, tree_of, write_unfilmed
 
 PHASES = [name for name, entry in DATASETS.items() if entry.facts.task is Task.PHASE]
 CLIPS = [name for name, entry in DATASETS.items() if entry.facts.task is Task.CLIP]
