@@ -73,7 +73,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a result to trace": (("trace", "no_result", "video", "3"), "no_result"),
     "a moment to trace": (("trace", "no_result", "video"), "second of video"),
     "a hit to trace": (("trace", "no_result", '{"video_id": "a"}'), "no hit as"),
-    "half of what computes a result again": (("verify", "no_result", "--bundle", "b"), "--root"),
+    "half of what computes a result again": (("verify", "no_result", "--bundle", "b"), "no_result"),
     "a result to report": (("report", "no_result"), "no_result"),
     "a report that is no page": (("report", "no_result", "--out", "report.pdf"), "report.pdf"),
     "a run to pack": (("bundle", "no_run", "--out", "bundle"), "no_run"),
