@@ -115,7 +115,7 @@ def test_memory_is_bounded_for_a_while(tmp_path: Path, video: Path) -> None:
 def test_decoding_that_takes_too_long_keeps_what_it_has(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count()
     monkeypatch.setattr("ingest.media.walk.time.monotonic", lambda: float(next(seconds)))
-    limits = LimitsConfig(max_decode_hours=20 / 3600)
+    limits = LimitsConfig(max_decode_hours=30 / 3600)
     found = scan(video, lambda _second, _pixels: None, fps=1.0, short_side_px=48, limits=limits)
     assert "decoding takes longer than limits.max_decode_hours" in found.notes[0]
     assert 1.0 < found.picture_end_seconds < 2.5
