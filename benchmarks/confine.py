@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from ingest.config import IngestConfig, ScreenConfig, ScreenKind
 from ingest.manifest import State
 from ingest.media import confine, frame_blocks, readers
 from ingest.media.probe import probe
-from ingest.records import Metadata
+from ingest.records import Frames, Metadata
 from ingest.sources.folder import local_file
 from ingest.stage import Batch, BatchStage
 from ingest.viewed import Task
@@ -46,15 +46,15 @@ def measure_confinement(path: Path) -> None:
     """Print the ratios for one video."""
     seconds = np.arange(0.0, probe(path).duration_seconds, 1 / FPS)
 
-    def read(blocks: Callable[..., object]) -> list[object]:
-        return list(blocks(path, seconds, BLOCK, short_side_px=SIDE_PX))  # type: ignore[call-overload]
+    def read(blocks: Callable[..., Iterator[Frames]]) -> list[Frames]:
+        return list(blocks(path, seconds, BLOCK, short_side_px=SIDE_PX))
 
     confine._close_all()
     began = time.perf_counter()
     confine.probe(path)
     print(f"{path.name}: the first answer after {time.perf_counter() - began:.2f} s", flush=True)
     for one, other in zip(read(frame_blocks), read(readers.frame_blocks), strict=True):
-        assert np.array_equal(one.pixels_thwc, other.pixels_thwc)  # type: ignore[attr-defined]
+        assert np.array_equal(one.pixels_thwc, other.pixels_thwc)
     for name, clock in (("wall", time.perf_counter), ("CPU", cpu_seconds)):
         ratios = cost_ratios(lambda: read(frame_blocks), lambda: read(readers.frame_blocks), clock)
         tell(f"confined decoding, {path.name}, {name}", ratios, most=1.10)

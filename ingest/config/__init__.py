@@ -78,7 +78,7 @@ class IngestConfig:
     stall_seconds: float = 900.0
     """A worker that has not moved for so long is ended, and its video fails."""
     error_budget: float = 0.01
-    """Share of a run's videos that may fail before the run is stopped; ten may in any run. Rejected ones do not count."""
+    """Share of its videos that may fail before a run is stopped; ten may in any run. Rejected ones do not count."""
     retry: Retry = Retry.NONE
     """`failed`: try again the videos that failed in an earlier run."""
     transcripts: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.probes.budgets import Budget
 from ophclip.evaluation.probes.cells import Cell, read_cells, read_truth
 from ophclip.evaluation.probes.figures import Header, lines_of, result_tree
@@ -31,7 +32,7 @@ def written_and_found(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]
     """
     out = path.parent
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parse_json(path.read_text(encoding="utf-8"))
         receipt = read_receipt(tree).to_json()
         header = Header(provenance=tree["provenance"], classes=tuple(tree["classes"]), receipt=receipt)
         cells = [cell for row in tree["figures"] for cell in _cells(row)]
