@@ -1,4 +1,4 @@
-"""Three hundred damaged files of every kind that is read: each ends in a result or in one clear line, and nothing hangs.
+"""Three hundred damaged files of all kinds: each ends in a result or in one clear line, and nothing hangs.
 
 The full form is `./justw soak`: ten thousand of them, with the table in docs/faults.md.
 """
