@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ophclip.search.entries import Level
+
 MERGED_WINDOWS = 3
 """A merged hit is never longer than this many windows, so that its start still says where to look."""
 
@@ -14,6 +16,8 @@ MERGED_WINDOWS = 3
 class Hit:
     """A stretch of one video that answers a query; `score` and the picture are those of its best window."""
 
+    hit_id: str
+    """Of its best window, or of the clip or the video that it is."""
     video_id: str
     path: Path
     start_seconds: float
@@ -22,6 +26,9 @@ class Hit:
     """The middle of the best window."""
     score: float
     """Cosine of the query with the best window."""
+    probability: float | None
+    """That the instrument which the text names is seen, where the index was calibrated for it."""
+    level: Level
     narration: str
     title: str
     license: str
@@ -30,9 +37,9 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A window as the vector index returned it; `best` is the id of the best window merged into it."""
+    """A span as the search returned it; `row` is that of the best window merged into it."""
 
-    best: str
+    row: int
     video_id: str
     start_seconds: float
     end_seconds: float

@@ -135,16 +135,14 @@ def test_windows_cover_the_video_and_hold_frames(duration: float, fps: float, wi
 @given(st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 30)), unique=True, max_size=40), st.integers(1, 6))
 def test_merged_hits_are_apart_short_and_in_order(places: list[tuple[str, int]], k: int) -> None:
     ranked = [
-        Found(
-            best=str(rank), video_id=video, start_seconds=2.0 * step, end_seconds=2.0 * step + 4, score=1 - rank / 100
-        )
+        Found(row=rank, video_id=video, start_seconds=2.0 * step, end_seconds=2.0 * step + 4, score=1 - rank / 100)
         for rank, (video, step) in enumerate(places)
     ]
     merged = merge_overlapping(ranked, k, window_seconds=4.0)
     assert len(merged) <= k
     assert [one.score for one in merged] == sorted((one.score for one in merged), reverse=True)
     if ranked:
-        assert merged[0].best == "0"
+        assert merged[0].row == 0
     for index, one in enumerate(merged):
         assert one.end_seconds - one.start_seconds <= MERGED_WINDOWS * 4.0
         for other in merged[index + 1 :]:
