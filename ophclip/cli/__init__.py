@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, trace
+from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, trace
 from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ app.add_typer(evaluation.app)
 app.add_typer(probe.app)
 app.add_typer(report.app)
 app.add_typer(trace.app)
+app.add_typer(purge.app)
+app.add_typer(bridges.app)
 
 
 def main() -> None:

@@ -52,21 +52,22 @@ def read_fiftyone(path: Path, clocks: Clocks, files: Mapping[str, Path]) -> tupl
     tree = _tree(place)
     classes = tree.get("classes")
     known = {**files, **_media(place.parent)}
-    return tuple(
-        _judgement(item, str(video), number, place, classes, known, clocks)
-        for video, items in object_of(tree.get("labels"), f"{place}: labels").items()
-        for number, item in enumerate(list_of(items if items is not None else [], f"{place}, video {video}"), 1)
-    )
+    judgements = []
+    for video, items in object_of(tree.get("labels"), f"{place}: labels").items():
+        for number, item in enumerate(list_of(items if items is not None else [], f"{place}, video {video}"), 1):
+            where = f"{place}, video {video}, item {number}"
+            judgements.append(_judgement(object_of(item, where), _file_of(video, known, where), where, classes, clocks))
+    return tuple(judgements)
 
 
-def _judgement(
-    item: Any, video: str, number: int, place: Path, classes: Any, files: Mapping[str, Path], clocks: Clocks
-) -> Judgement:
-    where = f"{place}, video {video}, item {number}"
-    fields = object_of(item, where)
-    path = files.get(video) or (Path(video) if Path(video).is_absolute() else None)
-    if path is None or not path.is_file():
+def _file_of(video: str, files: Mapping[str, Path], where: str) -> Path:
+    path = files.get(video, Path(video))
+    if not path.is_file():
         raise ValueError(f"{where}: the file of {video} is not found; name its folder with --videos")
+    return path
+
+
+def _judgement(fields: Mapping[str, Any], path: Path, where: str, classes: Any, clocks: Clocks) -> Judgement:
     if "timestamps" in fields:
         seconds = list_of(fields["timestamps"], f"{where}: timestamps")
         start, end = span_of(dict(zip(("start", "end"), seconds, strict=False)), "start", "end", where)

@@ -30,7 +30,6 @@ from ophclip.search.bridges.records import (
 TASKS_NAME, CONFIG_NAME = "tasks.json", "config.xml"
 _TYPE = "timelinelabels"
 _CONTROL, _OBJECT = "moments", "video"
-_LONGEST_SECONDS = 86_400.0
 
 
 def label_studio_tasks(
@@ -126,18 +125,15 @@ def _of_region(value: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
     fps = number_of(data, "fps", f"{where}: data")
     if fps <= 0:
         raise ValueError(f"{where}: data: fps is {fps:g}; expected frames a second")
-    clock = steady_clock(fps, _LONGEST_SECONDS)
     for one in list_of(value.get("ranges"), f"{where}: ranges"):
         given = object_of(one, f"{where}: ranges")
-        span = clock.span(*frames_of((given.get("start"), given.get("end")), where))
-        if span is None:
-            raise ValueError(f"{where}: frame {given.get('start')} is more than a day into the video")
+        first, last = frames_of((given.get("start"), given.get("end")), where)
         for label in list_of(value.get(_TYPE), f"{where}: {_TYPE}"):
             yield Judgement(
                 label=plain(text_of({"label": label}, "label", where)),
                 video=_file_name(data, where),
-                start_seconds=span[0],
-                end_seconds=span[1],
+                start_seconds=(first - 1) / fps,
+                end_seconds=last / fps,
                 present=True,
                 where=where,
             )

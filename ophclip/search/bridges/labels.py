@@ -51,9 +51,7 @@ def phase_table(judgements: Sequence[Judgement]) -> LabelTable:
     return LabelTable(text=text, videos=len({row[0] for row in rows}), rows=len(rows), contradictions=0)
 
 
-def presence_table(
-    judgements: Sequence[Judgement], *, whole_seconds: Mapping[str, float] | None = None
-) -> LabelTable:
+def presence_table(judgements: Sequence[Judgement], *, whole_seconds: Mapping[str, float] | None = None) -> LabelTable:
     """Seconds `video,seconds,LABEL...` with 1 where a label is there, 0 where it is not, empty where nobody said.
 
     Every whole second of a stretch counts, and the middle of one that holds none.
