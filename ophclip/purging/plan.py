@@ -105,6 +105,8 @@ class Plan:
     def write(self) -> None:
         """Note the intent, readable for its owner only."""
         path = self.folders.home / INTENT_NAME
+        for draft in path.parent.glob(f".{INTENT_NAME}.*.part"):  # of a run that was killed while it wrote this
+            draft.unlink()
         atomic.write_json(path, asdict(self))
         path.chmod(0o600)
 

@@ -22,7 +22,7 @@ _CACHE_LETTERS = 32
 
 
 def make_plan(video_id: str, folders: Folders, *, by: str, reason: str) -> Plan | None:
-    """What a purge of `video_id` would do; None where no folder knows it. Nothing is changed.
+    """What a purge of `video_id` would do; None where nothing is to be removed. Nothing is changed.
 
     Raises:
         ValueError: a folder is not what it should be.
@@ -42,7 +42,7 @@ def make_plan(video_id: str, folders: Folders, *, by: str, reason: str) -> Plan 
     cached = sorted(_cached(folders, contents, held))
     places = map(Path, folders.results)
     results = {one.path.parent for one in leftovers(places, [*video_ids, *contents], (), (), skipped=cached)}
-    if not (held or named or cached or results or any(one.video_ids for one in indexed.values())):
+    if not (held or named or cached or any(one.video_ids for one in indexed.values())):
         return None
     told = {folder for folder, _ in records}
     return Plan(

@@ -76,7 +76,8 @@ def remove_bank_rows(found: BankRows) -> None:
     if found.places:
         if rows != found.rows:
             return
-        bank.load_state_dict(checkpoint.bank)
+        # Lists and links of an approximate search are made again when they are missed.
+        bank.load_state_dict({name: rows for name, rows in checkpoint.bank.items() if "." not in name})
         bank.remove(str(place) for place in found.places)
     write_checkpoint(path.parent, replace(checkpoint, bank=bank.state_dict()))
 

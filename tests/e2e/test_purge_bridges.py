@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_bundle(root / "bundle", build_model(MODEL), MODEL, {})
     build_index(root / "bundle", root / "index", videos=root / "films", config=IndexConfig())
-    lines = [_said("search", root / "index", query, "--json", "-k", "30") for query in ("lens injector", "=hook")]
+    lines = [_said("search", root / "index", query, "--json", "--k", "30") for query in ("lens injector", "=hook")]
     (root / "hits.jsonl").write_text("".join(lines))
     return root
 
@@ -90,7 +90,7 @@ def test_fiftyone_names_the_frames_that_are_shown(place: Path, tmp_path: Path) -
 
 def test_label_studio_round_trip_to_a_probe(place: Path, tmp_path: Path) -> None:
     queries = ("--query", "lens injector", "--query", "phaco handpiece")
-    _said("export", place / "index", *queries, "-k", "9", "--to", "label-studio", "--out", tmp_path)
+    _said("export", place / "index", *queries, "--k", "9", "--to", "label-studio", "--out", tmp_path)
     config = (tmp_path / "config.xml").read_text()
     assert 'frameRate="$fps"' in config
     assert '<Label value="lens injector"/>' in config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filming import film, steady
 from purge_world import NARRATED, SILENT, VICTIM, make_world, said_over, title_of
 
 from ingest.ledger import INTENT_NAME, LEDGER_NAME, read_ledger
@@ -18,6 +20,7 @@ from ingest.manifest import MANIFEST_NAME, Manifest
 from ingest.pack import DOWNLOADS
 from ingest.records import Level
 from ingest.removal import without_purged
+from ingest.run import ingest
 from ingest.shards import ShardReader, sha256_of
 from ingest.sources import find_videos
 from ophclip.models.training_record import read_training_record
@@ -267,9 +270,11 @@ def test_a_dry_run_changes_nothing(world: Path) -> None:
 @pytest.mark.slow
 def test_killed_anywhere_the_same_command_completes_it(template: Path, tmp_path: Path) -> None:
     runner = Path(__file__).with_name("purge_runner.py")
+    places = [str(runner.parents[1]), str(runner.parents[2])]
     ended = subprocess.run(
         [sys.executable, str(runner), str(template), str(tmp_path / "work"), "40"],
         capture_output=True, text=True, check=False, timeout=500,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-3000:]
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -277,3 +282,28 @@ def test_killed_anywhere_the_same_command_completes_it(template: Path, tmp_path:
     assert sum(one["killed"] for one in lines) >= 30
     wrong = [one for one in lines if one["left"] or one["records"] != 1 or one["others"] != lines[0]["others"]]
     assert not wrong
+
+
+def test_an_ingest_of_the_same_folder_refuses_it_and_says_why(tmp_path: Path) -> None:
+    from test_ingest_run import ALONE
+
+    source, corpus = tmp_path / "videos", tmp_path / "corpus"
+    source.mkdir()
+    for number, name in enumerate(("keep", "drop")):
+        film(source / f"{name}.mp4", steady(3.0 + number))
+    ingest(source, corpus, ALONE)
+    before = {path: path.read_bytes() for path in source.iterdir()}
+    purge(plan_purge("drop", Folders(corpus=str(corpus)), **SIGNED))
+    with Manifest(corpus / MANIFEST_NAME) as manifest:
+        assert [row.video_id for row in manifest.videos()] == ["keep"]
+    summary = ingest(source, corpus, ALONE)
+    assert (summary.videos, summary.processed, summary.done, summary.rejected) == (2, 0, 1, 1)
+    (report,) = summary.reports
+    assert report.file == "drop.mp4"
+    assert report.reason.endswith("signed off by A. Person: consent was withdrawn")
+    with Manifest(corpus / MANIFEST_NAME) as manifest:
+        assert [row.video_id for row in manifest.videos()] == ["keep"], "its name does not come back either"
+    assert {path: path.read_bytes() for path in source.iterdir()} == before
+    (corpus / INTENT_NAME).write_text("{}")
+    with pytest.raises(ValueError, match="a purge has not ended; run the same `ophclip purge` again"):
+        ingest(source, corpus, ALONE)

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ophclip.evaluation.datasets import read_phase_table, read_presence_table
+from ophclip.evaluation.scored_files import ScoredFile, read_scored_files, write_scored_files
 from ophclip.evaluation.tables import guarded, unguarded
+from ophclip.evaluation.timelines import Timeline, read_timelines, write_timelines
 from ophclip.search.bridges.fiftyone import DATA_NAME, LABELS_NAME, fiftyone_files, read_fiftyone
 from ophclip.search.bridges.frames import FrameClock, steady_clock
 from ophclip.search.bridges.label_studio import label_studio_tasks, read_label_studio
@@ -124,6 +126,28 @@ def test_csv_gives_back_every_digit_and_no_formula(tmp_path: Path, spans: list[t
 def test_guarded_cells_come_back(text: str) -> None:
     assert unguarded(guarded(text)) == text
     assert guarded(text)[:1] not in ("=", "+", "-", "@", "\t", "\r")
+
+
+def test_predictions_hold_no_formula_and_come_back(tmp_path: Path) -> None:
+    classes = ("=HYPERLINK(1)", "+1", "'=x", "plain")
+    files = [
+        ScoredFile(file_id=f"-{label}", video_id=f"@{label}", labels=(label,), scores_c=np.array([-0.5, 0.1, 0.2, 0.3]))
+        for label in classes
+    ]
+    write_scored_files(tmp_path / "p.csv", files, classes)
+    assert not [line for line in (tmp_path / "p.csv").read_text().splitlines() if line[0] in "=+-@"]
+    found = read_scored_files(tmp_path / "p.csv", classes)
+    assert [(one.file_id, one.video_id, one.labels) for one in found] == [
+        (one.file_id, one.video_id, one.labels) for one in files
+    ]
+    ids_t = np.array([0, 1, 2, 3])
+    line = Timeline(video_id="=v", seconds_t=np.arange(4.0), truth_t=ids_t, predicted_t=ids_t, confidence_t=None)
+    write_timelines(tmp_path / "t.csv", [line], classes)
+    (back,) = read_timelines(tmp_path / "t.csv", classes)
+    assert back.video_id == "=v"
+    assert back.truth_t.tolist() == back.predicted_t.tolist() == [0, 1, 2, 3]
+    cells = [cell for row in (tmp_path / "t.csv").read_text().splitlines() for cell in row.split(",")]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
 
 
 def _said(label: str, start: float, end: float, *, present: bool = True, video: str = "a.mp4") -> Judgement:
