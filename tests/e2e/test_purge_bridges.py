@@ -46,8 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("bridges")
     (root / "films").mkdir()
     random = np.random.default_rng(0)
-    for name in ("case_1", "case_2"):
-        film(root / "films" / f"{name}.mp4", [number / 10 for number in range(120)])
+    for name, frames in (("case_1", 120), ("case_2", 110)):
+        film(root / "films" / f"{name}.mp4", [number / 10 for number in range(frames)])
     film(root / "films" / "odd rate.mp4", np.cumsum(random.uniform(0.02, 0.4, 60)).tolist())
     torch.manual_seed(0)
     save_bundle(root / "bundle", build_model(MODEL), MODEL, {})
@@ -84,10 +84,12 @@ def test_fiftyone_names_the_frames_that_are_shown(place: Path, tmp_path: Path) -
     clock = file_clock(place / "films" / "odd rate.mp4")
     frames = frames_at(place / "films" / "odd rate.mp4", clock.seconds_f[[3, 20]])
     np.testing.assert_allclose(frames.seconds, clock.seconds_f[[3, 20]], atol=1e-6)
-    told = _said("labels", tmp_path, "--kind", "phases", "--out", tmp_path / "phases.csv")
-    assert "of 3 videos" in told
+    assert "of 3 videos" in _said("labels", tmp_path, "--out", tmp_path / "presence.csv")
+    dataset = read_presence_table(tmp_path / "presence.csv", (place / "films",))
+    assert [video.path.name for video in dataset.videos] == ["case_1.mp4", "case_2.mp4", "odd rate.mp4"]
 
 
+@pytest.mark.slow
 def test_label_studio_round_trip_to_a_probe(place: Path, tmp_path: Path) -> None:
     queries = ("--query", "lens injector", "--query", "phaco handpiece")
     _said("export", place / "index", *queries, "--k", "9", "--to", "label-studio", "--out", tmp_path)
@@ -113,7 +115,7 @@ def test_label_studio_round_trip_to_a_probe(place: Path, tmp_path: Path) -> None
     assert all(np.isfinite(video.present_nc).all() for video in dataset.videos)
     words = ("--dataset", "presence-table", "--root", table, "--videos", place / "films", "--out", tmp_path / "probe")
     _said("probe", place / "bundle", *words, *OPTIONS)
-    assert (tmp_path / "probe" / "result.json").is_file()
+    assert (tmp_path / "probe" / "probe_result.json").is_file()
 
 
 def test_a_spreadsheet_meets_no_formula_and_its_verdicts_come_back(place: Path, tmp_path: Path) -> None:
