@@ -137,6 +137,16 @@ def test_no_byte_of_a_video_is_left_and_the_others_are_whole(corpus: Path) -> No
     assert changed <= {corpus / MANIFEST_NAME}, "done again it changes nothing but SQLite's counter"
 
 
+def test_the_last_video_leaves_an_empty_corpus(corpus: Path) -> None:
+    for name in ("one", "one1", "three"):
+        held = find_held(corpus, name)
+        assert held is not None
+        remove_held(corpus, held)
+    assert ShardReader(corpus).shards == ()
+    assert not list((corpus / "card").glob("example-*"))
+    assert not _files_with(corpus, b"secret sentence")
+
+
 def test_only_shards_that_hold_it_are_written_anew_and_an_open_reader_never_mixes(tmp_path: Path) -> None:
     root = write_corpus(tmp_path / "corpus", clips=(3, 2, 4), samples_per_shard=3)
     folder = root / SHARDS
@@ -157,7 +167,7 @@ def test_only_shards_that_hold_it_are_written_anew_and_an_open_reader_never_mixe
     new.verify()
     assert old.read(first) == held_open, "what was open before reads the old file to its end"
     gone = next(entry.key for entry in old.entries(Level.VIDEO) if entry.video_id == "narrated1")
-    with pytest.raises(ValueError, match=r"cannot be read \(No such file"):
+    with pytest.raises(ValueError, match="is gone: the shards were written anew since they were opened"):
         old.read(gone)
     old.close()
     for name in ("narrated0", "narrated2", "silent0", "silent1", "silent2"):
