@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, search, serving, trace
+from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, search, serving, trace
 from ophclip.cli.arguments import Overrides, quoted
 
 app = typer.Typer(
@@ -32,6 +32,8 @@ app.add_typer(report.app)
 app.add_typer(search.app)
 app.add_typer(trace.app)
 app.add_typer(serving.app)
+app.add_typer(purge.app)
+app.add_typer(bridges.app)
 
 
 def main() -> None:
