@@ -25,6 +25,7 @@ from ingest.media.container import (
     picture_step_seconds,
     pin_threads,
     presented_seconds,
+    require_within,
     video_stream,
 )
 from ingest.media.geometry import geometry_of, pixel_aspect
@@ -35,10 +36,12 @@ def probe(path: Path) -> Probe:
     """What the container says of a video.
 
     Where it says nothing of the length, or its clock may begin anew, the file is read through without decoding.
-    Raises ValueError in one line if the file cannot be read, has no video stream or no picture that decodes.
+    Raises ValueError in one line if the file cannot be read, asks for more than LimitsConfig allows by default, has no
+    video stream or no picture that decodes.
     """
     with opened(path) as container:
         stream = video_stream(container, path)
+        require_within(container, stream, path, LimitsConfig())
         sound, _reason = audio_stream(container)
         picture = _first_picture(container, stream)
         if picture is None:

@@ -22,6 +22,7 @@ import requests
 from requests.auth import AuthBase
 
 from ingest.config.text import RewriteConfig
+from ingest.parsing import parse_json
 
 _MOST_BYTES = 1_000_000
 _LETTERS_PER_TOKEN = 3
@@ -239,7 +240,7 @@ def _body(response: requests.Response, deadline: float) -> bytes:
 
 def _read(body: bytes, estimate: int) -> tuple[str, int]:
     try:
-        answer = json.loads(body)
+        answer = parse_json(body)
         content = answer["choices"][0]["message"]["content"]
         used = (answer.get("usage") or {}).get("total_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

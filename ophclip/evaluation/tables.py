@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ingest.parsing import parse_json
 from ingest.records import VIDEO_SUFFIXES
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -160,7 +161,7 @@ def label_numbers(path: Path) -> dict[str, str]:
     """
     text = read_text(path)
     try:
-        found = {str(name): str(int(index)) for name, index in json.loads(text).items()}
+        found = {str(name): str(int(index)) for name, index in parse_json(text).items()}
     except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a JSON object of numbers by name; is the file whole?") from error
     if len(set(found.values())) != len(found):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,7 @@ from omegaconf import OmegaConf
 
 from ingest import atomic
 from ingest.ledger import read_ledger
+from ingest.parsing import parse_json
 from ophclip.config import TrainConfig
 from ophclip.models.training_record import RECORD_NAME, TrainingRecord, read_training_record
 
@@ -109,7 +109,7 @@ class RunFolder:
 
     def _read(self) -> dict[str, Any]:
         try:
-            content: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
+            content: dict[str, Any] = parse_json(self._record.read_text(encoding="utf-8"))
             if content["version"] == FORMAT_VERSION:
                 return content
         except (ValueError, KeyError, TypeError) as error:
