@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.probes.budgets import Budget
 from ophclip.evaluation.probes.cells import Cell, Truth, read_cells, read_truth
 from ophclip.evaluation.probes.figures import Header, Line, lines_of, result_tree
@@ -55,7 +56,7 @@ def read_probe(path: Path) -> WrittenProbe:
     """
     out = path.parent
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parse_json(path.read_text(encoding="utf-8"))
         receipt = read_receipt(tree).to_json()
         header = Header(provenance=tree["provenance"], classes=tuple(tree["classes"]), receipt=receipt)
         cells = [cell for row in tree["figures"] for cell in _cells(row)]
