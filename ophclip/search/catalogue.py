@@ -184,8 +184,7 @@ class Catalogue:
     def vector(self, span: SpanEntry) -> NDArray[np.float32]:
         """The vector [D] of one span."""
         beside = [one.number for one in self.spans(span.video_id, span.level)]
-        vector_d: NDArray[np.float32] = self.vectors(span.video_id, span.level)[beside.index(span.number)]
-        return vector_d
+        return np.array(self.vectors(span.video_id, span.level)[beside.index(span.number)])
 
     def columns(self, level: Level) -> NDArray[np.void]:
         """Number, owner, start and end of every span of a level, by video and start; the owner is the place of its
