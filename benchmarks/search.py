@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def measure_queries(
 ) -> None:
     """Print how long one query takes, vectors alone and with the hits' words and pictures; milliseconds."""
     table, facets = contents.tables[Level.WINDOW], contents.facets
-    ways = {
+    ways: dict[str, Callable[[NDArray[np.float32]], object]] = {
         "vectors": lambda one: table.search(one, K, facets.allowed(filters)),
         "hits": lambda one: index.search(vector=one, k=5, filters=filters),
     }

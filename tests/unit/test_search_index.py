@@ -36,7 +36,7 @@ def _unit(rng: np.random.Generator, rows: int) -> NDArray[np.float32]:
 def _put(catalogue: Catalogue, number: int, rng: np.random.Generator) -> dict[Level, NDArray[np.float32]]:
     """A video of `WINDOWS` windows; every other one is narrated and has two clips."""
     video_id, narrated = f"v{number:03d}", number % 2 == 0
-    attributes = {
+    attributes: dict[str, tuple[str, ...]] = {
         "license": ("CC0" if number % 4 else "CC BY",),
         "split": ("rare",) if number % 25 == 3 else ("common",),
     }
