@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, search, trace
-from ophclip.cli.arguments import Overrides
+from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, search, serving, trace
+from ophclip.cli.arguments import Overrides, quoted
 
 app = typer.Typer(
     add_completion=False,
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a folder of surgical videos to a video-language model that can be searched and asked.",
-    epilog="demo, ingest, train, index, zeroshot, embed, probe and retrieval take KEY=VALUE overrides of conf/.",
+    epilog="demo, ingest, train, index, serve, zeroshot, embed, probe and retrieval take KEY=VALUE overrides of conf/.",
 )
 
 app.add_typer(ingest.app, name="ingest")
@@ -31,6 +31,9 @@ app.add_typer(probe.app)
 app.add_typer(report.app)
 app.add_typer(search.app)
 app.add_typer(trace.app)
+app.add_typer(serving.app)
+app.add_typer(purge.app)
+app.add_typer(bridges.app)
 
 
 def main() -> None:
@@ -72,8 +75,8 @@ def demo(
     from ophclip.config import DemoConfig
     from ophclip.demo import run_demo
 
-    given = [] if videos is None else [f"videos={_quoted(videos)}"]
-    config = compose("demo", [f"out={_quoted(out)}", *given, *(overrides or [])], DemoConfig)
+    given = [] if videos is None else [f"videos={quoted(videos)}"]
+    config = compose("demo", [f"out={quoted(out)}", *given, *(overrides or [])], DemoConfig)
     typer.echo(run_demo(config))
 
 
@@ -96,6 +99,9 @@ def simulate(
     height_px: Annotated[int, typer.Option(help="Picture height; 0 takes the site's own.")] = 0,
     max_fps: Annotated[float, typer.Option(help="Highest frame rate.")] = 25.0,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    layouts: Annotated[
+        str, typer.Option(help="Write the held-out videos as these of `ophclip datasets`, too: `all`, or NAME,NAME,...")
+    ] = "",
 ) -> None:
     """Make surgical videos with exact truth: pictures, spoken narration, titles and labels from one symbolic world."""
     from ophclip.progress import shown
@@ -117,6 +123,13 @@ def simulate(
     with shown("simulate") as progress:
         world = run(config, progress)
     typer.echo(f"{world.out}: {world.narrated} narrated, {world.silent} silent, {world.held_out} held-out videos")
+    if layouts:
+        from ophclip.simulate.layouts import write_layouts
+
+        with shown("layouts") as progress:
+            roots = write_layouts(world.out, config, layouts.split(","), progress)
+        for name, root in roots.items():
+            typer.echo(f"--dataset {name} --root {root}")
 
 
 @app.command()
@@ -167,11 +180,6 @@ def ablation(
     from ophclip.ablation.summary import summarise
 
     typer.echo(summarise(folder, reference))
-
-
-def _quoted(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 @app.command()

@@ -182,6 +182,14 @@ class SearchIndex:
             apart_from=span,
         )
 
+    def vector(self, hit_id: str) -> NDArray[np.float32]:
+        """The unit vector [D] of the span `hit_id`.
+
+        Raises:
+            ValueError: there is no such hit.
+        """
+        return self._catalogue.vector(self._span(hit_id))
+
     def curve(self, query_d: NDArray[np.float32], video_id: str) -> Curve:
         """How similar every window of one video is to a query, unit vector [D].
 
