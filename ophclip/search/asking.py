@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ophclip.evaluation.vectors import unit
 from ophclip.models.description import read_description
-from ophclip.search.queries import query_wordings, wordings_vector
+from ophclip.search.queries import query_vector_of_text, query_wordings
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
@@ -57,8 +57,8 @@ class Asker:
         return unit(vector_d).astype(np.float32)
 
     def _of_text(self, text: str) -> NDArray[Any]:
-        wordings = query_wordings(text)
-        return wordings_vector(self.loaded, wordings)
+        query_wordings(text)  # an empty one is told before the bundle is loaded
+        return query_vector_of_text(self.loaded, text)
 
     def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
         from ophclip.data.pictures import read_picture

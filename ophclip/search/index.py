@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from ophclip.progress import Progress
 from ophclip.search.asking import Asker
 from ophclip.search.build import IndexSummary, add_to_index, remove_video
+from ophclip.search.calibration import read_calibration
 from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
 from ophclip.search.contents import Contents
 from ophclip.search.entries import Level, SpanEntry, VideoEntry
 from ophclip.search.filters import Filters
-from ophclip.search.hits import Found, Hit, best_of_each_video, merge_overlapping
+from ophclip.search.hits import Found, Hit, best_of_each_video, merge_neighbours
+from ophclip.search.queries import instrument_named
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
@@ -52,6 +54,8 @@ class SearchIndex:
             raise ValueError(f"{folder}: holds no video; add some with `ophclip index`")
         given = Path(bundle) if isinstance(bundle, str) else bundle
         self._changing = threading.Lock()
+        self.calibration = read_calibration(folder, self.about["weights_sha256"])
+        """What is known of scores, if `ophclip calibrate` was run."""
         self._asker = Asker(folder, self._catalogue.about, given)
 
     def __enter__(self) -> SearchIndex:
@@ -144,7 +148,11 @@ class SearchIndex:
             ValueError: not exactly one query, a query that cannot be read, or an option out of range.
         """
         query_d = self.query_vector(text=text, image=image, video=video, vector=vector)
-        return self._search(query_d, k, filters, min_score, group_by_video=group_by_video, merge=merge, level=level)
+        hits = self._search(query_d, k, filters, min_score, group_by_video=group_by_video, merge=merge, level=level)
+        if text is None or self.calibration is None or level != Level.WINDOW:
+            return hits
+        label = instrument_named(text)
+        return [replace(hit, probability=self.calibration.probability(label, hit.score)) for hit in hits]
 
     def neighbours(
         self,
@@ -277,7 +285,10 @@ class SearchIndex:
     def _cut(self, ranked: Sequence[Found], k: int, *, group_by_video: bool, merge: bool) -> list[Found]:
         if group_by_video:
             return best_of_each_video(ranked, k)
-        return merge_overlapping(ranked, k, float(self.about["window_seconds"])) if merge else list(ranked[:k])
+        if not merge:
+            return list(ranked[:k])
+        window_seconds, stride_seconds = (float(self.about[name]) for name in ("window_seconds", "stride_seconds"))
+        return merge_neighbours(ranked, k, window_seconds=window_seconds, gap_seconds=stride_seconds)
 
     def _hit(self, contents: Contents, found: Found, level: Level) -> Hit | None:
         """None if the video was removed by another process meanwhile."""

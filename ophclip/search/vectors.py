@@ -5,15 +5,19 @@ Legend of shapes: n spans, V videos, D width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ophclip.search.catalogue import Catalogue
 from ophclip.search.entries import Level
+from retrieval_index import approximate, coded
+from retrieval_index.coded import LEAST_ROWS
 from retrieval_index.config import VectorConfig
 from retrieval_index.files import read_folder, write_folder
 from retrieval_index.searcher import Searcher, build_searcher, find
@@ -21,6 +25,7 @@ from retrieval_index.searcher import Searcher, build_searcher, find
 EXACT_UP_TO = 1_000_000
 """Spans up to which all are compared; beyond it, inverted lists."""
 _NAME = "spans"
+_STATES = (*approximate.STATE, *coded.STATE)
 _COLUMNS = ("rows_nd", "number_n", "owner_n", "start_n", "end_n")
 
 
@@ -35,6 +40,8 @@ class SpanTable:
     """The place of its video among the videos by id."""
     start_n: NDArray[np.float64]
     end_n: NDArray[np.float64]
+    state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What a searcher saved."""
 
     def __len__(self) -> int:
         return len(self.rows_nd)
@@ -54,7 +61,17 @@ class SpanTable:
 
     @cached_property
     def _searcher(self) -> Searcher:
-        return build_searcher(VectorConfig(kind="exact" if len(self) <= EXACT_UP_TO else "ivf"))
+        exact = VectorConfig(first_pass="codes") if len(self) >= LEAST_ROWS else VectorConfig()
+        searcher = build_searcher(exact if len(self) <= EXACT_UP_TO else VectorConfig(kind="ivf"))
+        searcher.restore(self.state)
+        return searcher
+
+    def prepared(self) -> Mapping[str, NDArray[Any]]:
+        """What the first search would make, so that who opens the table need not wait; nothing for few spans."""
+        if len(self) < LEAST_ROWS:
+            return {}
+        self.search(self.rows_nd[0], 1)
+        return self._searcher.state()
 
 
 def folder_of(index: Path, level: Level) -> Path:
@@ -69,9 +86,10 @@ def open_table(catalogue: Catalogue, level: Level, index: Path) -> SpanTable:
     """
     folder = folder_of(index, level)
     if (folder / f"{_NAME}.json").is_file():
-        facts, columns = read_folder(folder, _NAME, ("generation",), _COLUMNS)
+        facts, found = read_folder(folder, _NAME, ("generation",), _COLUMNS, _STATES)
         if facts["generation"] == catalogue.generation:
-            return SpanTable(**columns)
+            columns: dict[str, Any] = {name: found[name] for name in _COLUMNS}
+            return SpanTable(**columns, state={name: found[name] for name in _STATES if name in found})
     return made_table(catalogue, level)
 
 
@@ -85,7 +103,9 @@ def made_table(catalogue: Catalogue, level: Level) -> SpanTable:
         rows_nd[first : first + len(part)] = part
         first += len(part)
     assert first == len(columns)
-    fields = {f"{name}_n": np.ascontiguousarray(columns[name]) for name in ("number", "owner", "start", "end")}
+    fields: dict[str, Any] = {
+        f"{name}_n": np.ascontiguousarray(columns[name]) for name in ("number", "owner", "start", "end")
+    }
     return SpanTable(rows_nd=rows_nd, **fields)
 
 
@@ -95,4 +115,5 @@ def save_tables(catalogue: Catalogue, index: Path) -> None:
         for level in Level:
             table = made_table(catalogue, level)
             columns = {name: getattr(table, name) for name in _COLUMNS}
-            write_folder(folder_of(index, level), _NAME, {"generation": catalogue.generation}, columns)
+            facts = {"generation": catalogue.generation}
+            write_folder(folder_of(index, level), _NAME, facts, {**columns, **table.prepared()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -21,29 +22,17 @@ def serve(folder: Path, config: ServingConfig) -> None:
     """Answer requests until SIGTERM or SIGINT.
 
     Raises:
-        ValueError: the index, its bundle or the file of tokens cannot be used.
+        ValueError: the address, the index, its bundle or the file of tokens cannot be used.
     """
-    service = Service(folder, config)
-    try:
-        _write_log()
-        app = create_app(service)
-        server = EndingServer(
-            uvicorn.Config(
-                app,
-                host=config.host,
-                port=config.port,
-                http=patient_protocol(config.idle_seconds),
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            ),
-            app,
-        )
-        server.run()
-    finally:
-        service.close()
+    with _bound(config) as listener:
+        service = Service(folder, config)
+        try:
+            _write_log()
+            # uvicorn raises the signal that ended it once more, which must not end this process before it has cleaned.
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            _server(create_app(service), config).run(sockets=[listener])
+        finally:
+            service.close()
 
 
 class EndingServer(uvicorn.Server):
@@ -72,6 +61,33 @@ class EndingServer(uvicorn.Server):
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         LOG.info("listening", extra={"fields": {"host": host, "port": port}})
+
+
+def _server(app: FastAPI, config: ServingConfig) -> EndingServer:
+    options = uvicorn.Config(
+        app,
+        http=patient_protocol(config.idle_seconds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return EndingServer(options, app)
+
+
+def _bound(config: ServingConfig) -> socket.socket:
+    """The address, taken before anything is loaded; nobody is answered yet."""
+    listener = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise ValueError(
+            f"serve: {config.host} port {config.port} cannot be listened on ({error.strerror}); give another --port"
+        ) from error
+    return listener
 
 
 def _write_log() -> None:

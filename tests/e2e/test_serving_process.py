@@ -16,6 +16,9 @@ import pytest
 from served_index import write_index, write_video
 from serving_process import Serving, serving
 
+from ophclip.config import IndexConfig
+from ophclip.search.build import build_index
+
 pytestmark = pytest.mark.slow
 OPTIONS = (
     "idle_seconds=1.5", "stop_seconds=10", "requests=8", "limits.seconds=2", "limits.clip_mb=3", "limits.at_once=2",
@@ -25,7 +28,12 @@ OPTIONS = (
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_index(tmp_path_factory.mktemp("served"))
+    root = tmp_path_factory.mktemp("served")
+    write_index(root)
+    with (root / "videos" / "case_001.mp4").open("ab") as file:
+        file.write(bytes(30_000_000))  # as much as no buffer takes, which players pass over
+    build_index(root / "bundle", root / "index", videos=root / "videos", config=IndexConfig(fps=1.0))
+    return root / "index"
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +129,11 @@ def test_garbage_is_answered_by_a_line_or_by_nothing(running: Serving) -> None:
         assert client.get("/health").status_code == 200
 
 
-def test_a_client_that_takes_nothing_is_cut_off(index: Path, running: Serving) -> None:
-    path = index.parent / "videos" / "case_001.mp4"
+def test_a_client_that_takes_nothing_is_cut_off(running: Serving) -> None:
     with running.connected() as connection, running.client() as client:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one = b"GET /v1/videos/case_001/clip HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        connection.sendall(one * 400)
-        assert path.stat().st_size * 400 > 10_000_000
+        connection.sendall(b"GET /v1/videos/case_001/clip HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        time.sleep(1)
         for _ in range(150):
             time.sleep(0.1)
             under_way = [line for line in client.get("/metrics").text.splitlines() if "requests_under_way " in line]
@@ -165,7 +171,7 @@ def test_more_than_it_can_take_is_refused_and_memory_stays(running: Serving) -> 
     assert running.rss_mb() - before < 150
 
 
-def test_the_log_tells_of_no_content(index: Path, running: Serving) -> None:
+def test_the_log_tells_of_no_content(running: Serving) -> None:
     secret = "zzyzx-patient-4711"
     with running.client() as client:
         client.post("/v1/search", json={"text": secret})
@@ -177,10 +183,14 @@ def test_the_log_tells_of_no_content(index: Path, running: Serving) -> None:
         client.post("/v1/embed/image", content=b"\xff\xd8\xff" + secret.encode())
         client.request(secret.upper(), "/health")
         client.get("/health", headers={"X-Request-Id": secret, "User-Agent": secret})
-        answer = client.get("/v1/videos/case_001/clip")
+        answer = client.get("/v1/videos/case_002/clip")
+        for _ in range(100):
+            if answer.headers["x-request-id"] in running.log.read_text():
+                break
+            time.sleep(0.05)
     text = running.log.read_text()
     assert secret.lower() not in text.lower()
-    assert "case_001" not in text
+    assert "case_00" not in text
     assert "127.0.0.1:" not in text
     requests = [line for line in running.lines() if line["event"] == "request"]
     mine = next(line for line in requests if line["request_id"] == answer.headers["x-request-id"])
@@ -219,7 +229,7 @@ def test_told_to_end_under_load_it_finishes_and_leaves_nothing(index: Path, tmp_
         stop.set()
         for thread in threads:
             thread.join()
-        assert code in (0, -signal.SIGTERM)
+        assert code == 0
         assert set(counts) <= {200, 429, 503, 0}, counts
         assert counts[200] > 0
         assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]

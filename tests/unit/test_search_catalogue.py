@@ -10,7 +10,7 @@ import pytest
 
 from ophclip.search.catalogue import FORMAT, Catalogue
 from ophclip.search.entries import Level, SpanEntry, VideoEntry
-from ophclip.search.hits import Found, best_of_each_video, merge_overlapping
+from ophclip.search.hits import Found, best_of_each_video, merge_neighbours
 from ophclip.search.queries import query_wordings
 from ophclip.search.vectors import open_table, save_tables
 from ophclip.search.windows import cut_windows
@@ -107,7 +107,7 @@ def _found(video: str, start: float, score: float) -> Found:
     return Found(row=int(start), video_id=video, start_seconds=start, end_seconds=start + 4, score=score)
 
 
-def test_overlapping_neighbours_become_one_hit_of_the_best_score() -> None:
+def test_neighbours_become_one_hit_of_the_best_score() -> None:
     ranked = [
         _found("x", 10, 0.9),
         _found("x", 12, 0.8),
@@ -115,11 +115,20 @@ def test_overlapping_neighbours_become_one_hit_of_the_best_score() -> None:
         _found("x", 8, 0.6),
         _found("x", 30, 0.5),
     ]
-    merged = merge_overlapping(ranked, 2, window_seconds=4)
+    merged = merge_neighbours(ranked, 2, window_seconds=4, gap_seconds=2)
     assert [(one.video_id, one.start_seconds, one.end_seconds, one.score) for one in merged] == [
         ("x", 8, 16, 0.9),
         ("y", 0, 4, 0.7),
     ]
+    apart = [_found("x", 10, 0.9), _found("x", 16, 0.8), _found("x", 4, 0.7), _found("x", 2, 0.6), _found("x", 12, 0.5)]
+    spans = [
+        (one.start_seconds, one.end_seconds) for one in merge_neighbours(apart, 9, window_seconds=4, gap_seconds=2)
+    ]
+    assert spans == [(10, 20), (2, 8)]  # 4 to 8 would make the first too long
+    spans = [
+        (one.start_seconds, one.end_seconds) for one in merge_neighbours(apart, 9, window_seconds=4, gap_seconds=0)
+    ]
+    assert spans == [(10, 16), (16, 20), (2, 8)]
     assert [(one.video_id, one.row) for one in best_of_each_video(ranked, 5)] == [("x", 10), ("y", 0)]
 
 

@@ -32,7 +32,7 @@ def index(held: TheIndex) -> IndexFacts:
         windows=len(held.index),
         window_seconds=float(about["window_seconds"]),
         facets=held.index.facets(),
-        calibrated=(held.index.folder / "calibration.json").is_file(),
+        calibrated=held.index.calibration is not None,
         phase_prompts=PROMPTS,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeAlias
 
@@ -16,12 +16,13 @@ from ophclip.serving.refusing import RefusedError
 from ophclip.serving.service import OpenIndex, Service
 
 
-def _service(request: Request) -> Service:
+# Coroutines, because FastAPI would send plain functions to another thread, each for longer than they take.
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _index(service: Annotated[Service, Depends(_service)]) -> Iterator[OpenIndex]:
+async def _index(service: Annotated[Service, Depends(_service)]) -> AsyncIterator[OpenIndex]:
     with service.reading() as held:
         yield held
 
