@@ -31,19 +31,6 @@ _EVALUATED = "evaluated/"
 _STRONGEST = tuple(Evidence)
 
 
-def leakage_of(
-    record: TrainingRecord | None, evaluated: Mapping[str, str], files: Mapping[str, Path], trained_on: Path | None
-) -> Leakage:
-    """Whether training saw video files (id -> SHA-256 and id -> path), by pictures too if its corpus is given.
-
-    Raises:
-        ValueError: no corpus there, or a video that cannot be read.
-    """
-    if trained_on is None:
-        return look_for_leakage(record, evaluated)
-    return look_for_copies(record, trained_on, evaluated, fingerprints_of_files(files))
-
-
 def look_for_copies(
     record: TrainingRecord | None, trained_on: Path, evaluated: Mapping[str, str], fingerprints: Fingerprints
 ) -> Leakage:
@@ -91,15 +78,21 @@ def look_for_copies(
         "min_share": config.min_share,
         "min_similarity": config.min_similarity,
     }
-    return replace(
-        leakage, thresholds=thresholds, reason="" if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
-    )
+    reason = _without_vectors(trained_on, vectors) if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
+    return replace(leakage, thresholds=thresholds, reason="" if ways[Evidence.VECTORS] else reason)
 
 
 def _why_not(trained_on: Path, covered: bool) -> str:
     if covered:
         return "pictures were not all compared: a video is too short"
     return f"pictures were not all compared: {trained_on} lacks fingerprints of training videos; ingest it again"
+
+
+def _without_vectors(trained_on: Path, stored: bool) -> str:
+    """What vectors find and pictures do not: a copy that was turned or written over."""
+    if stored:
+        return "vectors were not compared: a video changes for too short a time"
+    return f"vectors were not compared: {trained_on} has none; ingest it again with duplicates.model={LITE}"
 
 
 def fingerprints_of_files(files: Mapping[str, Path]) -> Fingerprints:
