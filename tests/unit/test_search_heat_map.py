@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -100,13 +102,14 @@ def test_a_map_without_a_difference_is_finite_and_drawn() -> None:
 
 
 def test_odd_pictures_and_queries_are_told(loaded: Loaded) -> None:
-    for pixels, query, message in (
+    odd: list[tuple[Any, NDArray[np.float64], str]] = [
         (picture(64, 64)[..., 0], np.ones(16), "expected a picture of uint8"),
         (picture(64, 64).astype(np.float32), np.ones(16), "found float32"),
         (picture(8, 64), np.ones(16), "at least 16 pixels"),
         (picture(64, 64), np.ones(15), "expected 16 finite numbers"),
         (picture(64, 64), np.full(16, np.nan), "expected 16 finite numbers"),
-    ):
+    ]
+    for pixels, query, message in odd:
         with pytest.raises(ValueError, match=message):
             heat_map(loaded, pixels, query)
 
