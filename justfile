@@ -55,6 +55,17 @@ bench:
 
 # resolve the dependencies anew into requirements.lock (the gcs extra alone is not in it: its client is half as large again)
 lock:
-    uv pip compile pyproject.toml --extra demo --extra dev --extra s3 --universal --python-version 3.11 --generate-hashes \
+    uv pip compile pyproject.toml --extra demo --extra dev --extra postgres --extra ray --extra s3 --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --quiet -o requirements.lock
 
+# every installed package with its licence into docs/licences.csv; fails if one is not allowed
+licences:
+    python deploy/licences.py >docs/licences.csv
+
+# software bill of materials (CycloneDX) of what the lock installs; asks the package registry
+sbom out="sbom.cdx.json":
+    python deploy/bill_of_materials.py {{ out }}
+
+# known vulnerabilities of what the lock installs; asks the registry's advisory service
+audit:
+    uv tool run pip-audit --requirement requirements.lock --require-hashes --disable-pip

@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 
-BENCHMARKS = ("loader", "ingest", "asr", "loss_memory", "training_step", "retrieval", "evaluation")
+BENCHMARKS = (
+    *("loader", "ingest", "confine", "asr", "loss_memory", "training_step"),
+    *("retrieval", "search", "evaluation"),
+)
 
 
 def main() -> None:

@@ -60,6 +60,7 @@ def recipe_of(config: IngestConfig) -> str:
         "workers",
         "videos_per_worker",
         "stall_seconds",
+        "error_budget",
         "retry",
         "transcripts",
         "against",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ingest.config import IngestConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media import scan
+from ingest.media.confine import memory_bounded
 from ingest.pictures import duplicates
 from ingest.pictures.agreement import Match
 from ingest.pictures.duplicates import near_duplicates
@@ -66,7 +67,16 @@ def dense_fingerprint(
         marks.add(second, pixels_hwc)
 
     fps, reader = _TIMES_DENSER * config.shards.fps, config.reader
-    scan(path, keep, fps=fps, short_side_px=_SHORT_SIDE_PX, reader=reader, on_glance=marks.glance)
+    with memory_bounded(config.limits):
+        scan(
+            path,
+            keep,
+            fps=fps,
+            short_side_px=_SHORT_SIDE_PX,
+            reader=reader,
+            limits=config.limits,
+            on_glance=marks.glance,
+        )
     return marks.finish()
 
 

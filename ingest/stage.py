@@ -16,6 +16,8 @@ from ingest.config import IngestConfig
 from ingest.disk import SICK_DISK, cannot_write
 from ingest.manifest import Outcome, Stage, State
 from ingest.media import Scan, scan
+from ingest.media.confine import memory_bounded
+from ingest.media.container import require_size
 from ingest.pictures.fingerprint import Marks, build_embedder
 from ingest.pictures.masking import Masks, find_masks
 from ingest.pictures.overlays import TextReader
@@ -100,16 +102,17 @@ class BatchStage:
         began = time.perf_counter()
         with _on_disk(task.staged.parent):
             spool = stack.enter_context(Spool(task.staged.parent, self._config.shards.jpeg_quality))
+        checksum, path = "", Path()
         try:
+            require_size(task.file.size_bytes, self._config.limits)
             with local_copy(task.file, task.staged.parent) as path:
                 checksum = sha256_of(path)
-                try:
-                    looked = self._scan(path, spool, task.staged.parent, beat)
-                except ValueError as error:
-                    note = str(error).removeprefix(f"{path}: ")
-                    return Result(video_id=task.video_id, state=State.REJECTED, sha256=checksum, notes=(note,))
+                looked = self._scan(path, spool, task.staged.parent, beat)
         except SourceError as error:
             return Result(video_id=task.video_id, state=State.FAILED, notes=(str(error),))
+        except ValueError as error:
+            note = str(error).removeprefix(f"{path}: ")
+            return Result(video_id=task.video_id, state=State.REJECTED, sha256=checksum, notes=(note,))
         except OSError as error:
             if error.errno in SICK_DISK[:-1]:
                 raise HaltError(cannot_write(task.staged.parent, error)) from error
@@ -156,15 +159,16 @@ class BatchStage:
                 marks.leave_out(second)
 
         shards = self._config.shards
-        found = scan(
-            path,
-            keep,
-            fps=shards.fps,
-            short_side_px=shards.short_side_px,
-            reader=self._config.reader,
-            limits=self._config.limits,
-            on_glance=marks.glance,
-        )
+        with memory_bounded(self._config.limits):
+            found = scan(
+                path,
+                keep,
+                fps=shards.fps,
+                short_side_px=shards.short_side_px,
+                reader=self._config.reader,
+                limits=self._config.limits,
+                on_glance=marks.glance,
+            )
         return _Looked(found, tuple(verdicts), marks.finish().to_bytes())
 
     def _masks(self, spool: Spool, looked: _Looked) -> Masks | None:

@@ -16,6 +16,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError, zipfile.BadZipFile),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError),
+)
+"""What torch and safetensors raise on a damaged file: the unpickler trusts that what it is told is possible."""
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 _LITE_STEM_AND_HEAD = {
     "_conv_stem": "conv_stem",
@@ -42,7 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file cannot be read, or holds something other than tensors, or would have to be executed.
     """
-    if zipfile.is_zipfile(path) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
+    if _is_torch_script(path):
         raise ValueError(
             f"{path}: a TorchScript archive, which can only be read by running what is in it; "
             "take the same weights as safetensors (docs/method.md says where OpenAI's are)"
@@ -51,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load_file(path))
         read = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+    except UNREADABLE as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"{path}: cannot be read as weights ({first}); expected tensors in .safetensors or .pth"
@@ -62,6 +67,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(read, Mapping) or not all(isinstance(value, Tensor) for value in read.values()):
         raise ValueError(f"{path}: holds no table of tensors; expected a state dict")
     return {str(name).removeprefix("module."): value for name, value in read.items()}
+
+
+def _is_torch_script(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path) and any(
+            name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()
+        )
+    except zipfile.BadZipFile:
+        return False  # `torch.load` will say what is wrong with it
 
 
 def efficientnet_lite_to_timm(tensors: Mapping[str, Tensor], trunk: nn.Module) -> dict[str, Tensor]:

@@ -25,6 +25,9 @@ from ingest.viewed import Task
 
 Progress = Callable[[int, int, str], None]
 
+_FEWEST_FAILURES = 10
+"""So many videos may fail in any run: of three, one that fails says nothing of the others."""
+
 
 def bring_up_to_date(
     files: Sequence[SourceFile],
@@ -72,6 +75,8 @@ class _Run:
         self._config = config
         self._report = report
         self._finished = 0
+        self._failed = 0
+        self._last_failure = ""
         self._total = 0
 
     def work(self, sources: Sequence[Source], rows: Mapping[str, VideoRow]) -> None:
@@ -86,6 +91,16 @@ class _Run:
                     del waiting[video_id]
                     self._finished += 1
                     self._report(self._finished, self._total, video_id)
+                self._stay_within_budget()
+
+    def _stay_within_budget(self) -> None:
+        allowed = max(_FEWEST_FAILURES, int(self._config.error_budget * self._total))
+        if self._failed > allowed:
+            raise ValueError(
+                f"{self._failed} of {self._finished} videos have failed, error_budget allows {allowed} of "
+                f"{self._total}; the last one: {self._last_failure}: what is done is kept; mend the cause and run it "
+                "again with retry=failed, or raise error_budget"
+            )
 
     def _task(self, source: Source, row: VideoRow) -> _Told:
         metadata, checksum, complaint = source.metadata()
@@ -138,10 +153,16 @@ class _Run:
     def _entry(self, row: VideoRow, told: _Told, result: Result) -> tuple[VideoRow, Outcome | None]:
         row = replace(_attempted(row), metadata_sha256=told.checksum, sha256=result.sha256)
         reason = "; ".join(note for note in (*result.notes, told.complaint) if note)
+        if result.state is State.FAILED:
+            self._fail(row.video_id, reason)
         if result.probe is None:
             return replace(row, state=result.state, stage=Stage.DECODE, reason=reason), None
         row = replace(row, **asdict(result.probe), state=result.state, stage=Stage.COMPLETE, reason=reason)
         return _with_facts(row, told.task.metadata, result, self._config), result.outcome
+
+    def _fail(self, video_id: str, reason: str) -> None:
+        self._failed += 1
+        self._last_failure = f"{video_id} {reason}"
 
     def _blamed(self, batch: _ToldBatch, blame: _Blame, waiting: dict[str, VideoRow]) -> list[str]:
         """One video takes the blame if it is known which; else each of them is tried alone."""
@@ -151,6 +172,7 @@ class _Run:
             doing = f" at the stage {blame.moment.stage.value}" if blame.moment else ""
             stage = blame.moment.stage if blame.moment else row.stage
             reason = f"the worker {blame.reason}{doing}"
+            self._fail(row.video_id, reason)
             self._manifest.finish(replace(row, state=State.FAILED, stage=stage, reason=reason))
             return [suspects[0]]
         last = max(row.batch for row in self._manifest.videos())

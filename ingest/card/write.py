@@ -80,12 +80,17 @@ def _markdown(facts: Facts, pictures: list[str], has_lengths: bool) -> str:
         lines += ["## Length of clips", "", "![Histogram](card/clip_lengths.png)", ""]
     lines += ["## Examples", ""]
     for name, sample in zip(pictures, facts.examples, strict=True):
-        lines += [f"![{sample.key}](card/{name})", "", f"{caption(sample)}", ""]
+        lines += [f"![{sample.key}](card/{name})", "", _as_words(caption(sample)), ""]
     return "\n".join(lines)
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(_as_words(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _as_words(text: str) -> str:
+    """What others wrote, so that Markdown takes it for no tag, picture or link."""
+    return text.replace("<", "&lt;").replace("[", "\\[")
 
 
 def caption(sample: Sample) -> str:

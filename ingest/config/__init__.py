@@ -77,6 +77,8 @@ class IngestConfig:
     """A worker is replaced after so many videos, which contains what decoders leak."""
     stall_seconds: float = 900.0
     """A worker that has not moved for so long is ended, and its video fails."""
+    error_budget: float = 0.01
+    """Share of its videos that may fail before a run is stopped; ten may in any run. Rejected ones do not count."""
     retry: Retry = Retry.NONE
     """`failed`: try again the videos that failed in an earlier run."""
     transcripts: str = ""
@@ -90,3 +92,4 @@ class IngestConfig:
         require(self.workers >= 0, "workers", self.workers, "0 or more")
         require(self.stall_seconds > 0.0, "stall_seconds", self.stall_seconds, "more than 0 seconds")
         require(self.videos_per_worker >= 1, "videos_per_worker", self.videos_per_worker, "at least 1")
+        require(0.0 <= self.error_budget <= 1.0, "error_budget", self.error_budget, "a share from 0 to 1")

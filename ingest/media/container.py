@@ -23,8 +23,16 @@ CLOCK_TOLERANCE_SECONDS = 1e-6
 """Two seconds closer than this are one moment: timestamps are rational, callers' seconds are floats."""
 
 
+FORMATS = (
+    *("mov", "matroska", "avi", "asf", "flv", "mxf", "ogg", "mpeg", "mpegts", "mpegvideo", "h264", "hevc", "m4v"),
+    *("wav", "flac", "mp3", "aac"),
+)
+"""Formats that are opened, as FFmpeg names them: of theatres' recorders, cameras, discs and players. None of them leads
+to other files, as playlists do (`hls`, `concat`, `dash`, `sdp`, numbered pictures)."""
+
 _OPENING = {
-    "protocol_whitelist": "file",  # a playlist cannot make FFmpeg read elsewhere
+    "protocol_whitelist": "file,pipe",  # and what is opened cannot make FFmpeg read elsewhere
+    "format_whitelist": ",".join(FORMATS),
     "merge_pmt_versions": "1",  # the streams of an MPEG recording that is put together from parts stay the same ones
 }
 _TIMESTAMPS_MAY_RESTART = 0x0200
@@ -54,6 +62,8 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def _words(error: av.error.FFmpegError) -> str:
+    if isinstance(error, av.error.ArgumentError):
+        return "damaged, or not one of the formats that are opened"
     return (error.strerror or type(error).__name__).strip()
 
 
@@ -219,5 +229,15 @@ def require_within(container: Any, stream: Any, path: Path, limits: LimitsConfig
     }
     for name, (exceeded, found) in excess.items():
         if exceeded:
-            allowed = getattr(limits, name)
-            raise ValueError(f"{path}: {found}, limits.{name} is {allowed}: raise it if the file is right")
+            raise ValueError(f"{path}: {too_much(name, found, limits)}")
+
+
+def too_much(name: str, found: str, limits: LimitsConfig) -> str:
+    """How it is told that a file goes beyond the limit of this name."""
+    return f"{found}, limits.{name} is {getattr(limits, name)}: raise it if the file is right"
+
+
+def require_size(size_bytes: int, limits: LimitsConfig) -> None:
+    """Raise ValueError in one line if a file is larger than `limits` allow."""
+    if size_bytes > limits.max_file_gb * 1e9:
+        raise ValueError(too_much("max_file_gb", f"{size_bytes / 1e9:.3g} GB", limits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,18 @@ def frames_at(
     side brought down to `short_side_px` if it is larger, with the true presentation second of each.
     Raises ValueError if the file cannot be read or the reader is not installed.
     """
+    return in_asked_order(path, seconds, partial(frame_blocks, short_side_px=short_side_px, reader=reader))
+
+
+def in_asked_order(
+    path: Path, seconds: Sequence[float], read: Callable[[Path, NDArray[np.float64], int], Iterator[Frames]]
+) -> Frames:
+    """Pictures of seconds in any order by way of `read`, which takes them in time's order."""
     if not len(seconds):
         raise ValueError(f"{path}: frames_at was asked for no second at all: give at least one")
     order = np.argsort(seconds, kind="stable")
     asked = np.asarray(seconds, dtype=np.float64)[order]
-    (found,) = frame_blocks(path, asked, len(asked), short_side_px=short_side_px, reader=reader)
+    (found,) = read(path, asked, len(asked))
     places = np.argsort(order)
     return Frames(seconds=found.seconds[places], pixels_thwc=found.pixels_thwc[places])
 

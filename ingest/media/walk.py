@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,12 +74,15 @@ class Walk:
     def decode(self, threads: int) -> None:
         """Walk to the end, or to where the file asks for more than its header said and than is allowed."""
         pin_threads(self._video, threads)
+        until = time.monotonic() + 3600.0 * self._limits.max_decode_hours
         try:
             for packet in self._packets:
                 blocks, whole = decoded(packet)
                 self._lost_packets += not whole
                 for block in blocks:
                     self._push(packet.stream, block)
+                if time.monotonic() > until:
+                    self._cut_short = "decoding takes longer than limits.max_decode_hours"
                 if self._cut_short:
                     break
         except av.error.FFmpegError as error:

@@ -17,6 +17,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from ingest.parsing import parse_json
 from ingest.records import Level, Sample
 
 FRAMES_SUFFIX = ".frames"
@@ -83,7 +84,7 @@ def sample_to_members(sample: Sample) -> dict[str, bytes]:
 
 def members_to_sample(frames_block: bytes, facts_json: bytes) -> Sample:
     """The inverse of `sample_to_members`. Raises ValueError on damaged members."""
-    facts: Any = json.loads(facts_json)
+    facts: Any = parse_json(facts_json)
     if not isinstance(facts, dict):
         raise ValueError(f"its JSON is {type(facts).__name__}, an object was expected: {_REMEDY}")
     for name, kinds in _FACTS.items():
@@ -121,8 +122,15 @@ def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def read_tar(path: Path) -> Iterator[Sample]:
-    """All samples of one tar, in its order; regular members only."""
-    with tarfile.open(path, "r") as archive:
+    """All samples of one plain tar, in its order; regular members only. Raises ValueError if it is damaged."""
+    try:
+        yield from _read_tar(path)
+    except (tarfile.TarError, OverflowError) as error:
+        raise ValueError(f"{path}: no readable tar ({error}): {_REMEDY}") from error
+
+
+def _read_tar(path: Path) -> Iterator[Sample]:
+    with tarfile.open(path, "r:") as archive:
         held: dict[str, bytes] = {}
         for member in archive:
             stream = archive.extractfile(member) if member.isreg() else None
@@ -137,8 +145,11 @@ def read_tar(path: Path) -> Iterator[Sample]:
 
 def member_places(file: BinaryIO) -> dict[str, tuple[int, int]]:
     """Offset and length of every regular member of an open tar, by name. Raises TarError if it is none."""
-    with tarfile.open(fileobj=file, mode="r:") as archive:
-        return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
+    except OverflowError as error:
+        raise tarfile.ReadError(str(error)) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.parsing import parse_json
 from ingest.records import Level
 
 INDEX_NAME = "index.json"
@@ -69,7 +69,7 @@ def parse_index(data: bytes, where: str) -> Index:
             its shard, or a key or shard that occurs twice.
     """
     try:
-        content = json.loads(data)
+        content = parse_json(data)
     except ValueError as error:
         raise ValueError(f"{where}: not readable as JSON ({error}): {_AGAIN}") from error
     version = content.get("version") if isinstance(content, dict) else None

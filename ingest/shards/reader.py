@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
 from ingest.records import Level, Sample
 from ingest.shards.format import FRAMES_SUFFIX, JSON_SUFFIX, member_places, members_to_sample, sha256_of_stream
 from ingest.shards.index import INDEX_NAME, Entry, Place, Shard, parse_index
@@ -83,7 +83,7 @@ class ShardReader:
     def facts(self, key: str) -> Mapping[str, Any]:
         """All fields of one sample but its pictures, which are not read. Raises KeyError for an unknown key."""
         place = self._index.places[key]
-        facts: dict[str, Any] = json.loads(self._store.read(place.shard, place.json_offset, place.json_bytes))
+        facts: dict[str, Any] = parse_json(self._store.read(place.shard, place.json_offset, place.json_bytes))
         return facts
 
     def text(self, key: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from ingest.parsing import parse_json
 from ingest.records import Chapter, Metadata
 from ingest.sources.remote import read_bytes
 from ingest.sources.source_file import SourceFile
@@ -42,8 +43,8 @@ def listed_checksum(listed: Metadata) -> str:
 def parse_metadata(data: bytes, name: str) -> tuple[Metadata, str]:
     """Metadata as yt-dlp writes it, and in words what is wrong with the file called `name`, if anything is."""
     try:
-        facts = json.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        facts = parse_json(data.decode("utf-8-sig"))
+    except ValueError as error:
         return Metadata(), f"{name} is not readable as JSON ({error}), so there is no title"
     if not isinstance(facts, Mapping):
         return Metadata(), f"{name} is not a JSON object, so there is no title"

@@ -22,6 +22,7 @@ import requests
 from requests.auth import AuthBase
 
 from ingest.config.text import RewriteConfig
+from ingest.parsing import parse_json
 
 _MOST_BYTES = 1_000_000
 _LETTERS_PER_TOKEN = 3
@@ -187,6 +188,20 @@ class Chat:
         )
 
 
+def forget_answers(path: Path) -> None:
+    """Remove all answers and their bytes; what they cost stays noted.
+
+    Answers lie under hashes of the questions: which belong to one video can be told no more.
+    """
+    if not path.is_file():
+        return
+    with closing(sqlite3.connect(path, timeout=60.0, isolation_level=None)) as database:
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("DELETE FROM answers")
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 class _UnansweredError(Exception):
     """One request came to nothing, and another may not."""
 
@@ -225,7 +240,7 @@ def _body(response: requests.Response, deadline: float) -> bytes:
 
 def _read(body: bytes, estimate: int) -> tuple[str, int]:
     try:
-        answer = json.loads(body)
+        answer = parse_json(body)
         content = answer["choices"][0]["message"]["content"]
         used = (answer.get("usage") or {}).get("total_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

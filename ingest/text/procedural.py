@@ -6,7 +6,6 @@ A folder with a sequence classifier (`filter.model`) is taken as it is. Shapes: 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -18,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from ingest.config.text import FilterConfig
+from ingest.parsing import parse_json, parse_yaml
 from ingest.records import Rejection, Segment
 from ingest.text.clean import Cleaned
 from ingest.weights import resolve_weights
@@ -144,7 +144,7 @@ def read_examples(path: str) -> tuple[list[str], list[str]]:
     shipped = resources.files("ingest.text") / "procedural_examples.yaml"
     try:
         text = Path(path).read_text(encoding="utf-8") if path else shipped.read_text(encoding="utf-8")
-        listed = yaml.safe_load(text)
+        listed = parse_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         first = str(error).splitlines()[0]
         raise ValueError(f"filter.examples: {path} cannot be read ({first}); expected YAML with two lists") from error
@@ -160,7 +160,7 @@ def _is_texts(value: object) -> bool:
 
 def _architectures(folder: Path) -> list[str]:
     try:
-        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        described = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         return [str(name) for name in described.get("architectures") or ()]
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(

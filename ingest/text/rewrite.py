@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from ingest.config.text import RewriteConfig
+from ingest.parsing import parse_json
 from ingest.records import Evidence
 from ingest.text.chat import Chat, Message, Spent
 from ingest.text.lexicon import Lexicon
@@ -152,7 +152,7 @@ def _says(role: str, content: str) -> Message:
 def _object(answer: str) -> Mapping[str, object] | None:
     fenced = _FENCE.match(answer)
     try:
-        listed = json.loads(fenced["inside"] if fenced else answer)
+        listed = parse_json(fenced["inside"] if fenced else answer)
     except ValueError:
         return None
     return listed if isinstance(listed, dict) else None

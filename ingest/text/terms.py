@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ingest.options import Option
+from ingest.parsing import SafeLoader, parse_yaml
 from ingest.text.spelling import british, conjugated, plural
 
 _FORBIDDEN_IN_NAMES = re.compile(r"[,;:\"\n]|^\s|\s$|\s\s|^$")
@@ -49,7 +50,7 @@ class Term:
     """Whether the recogniser is prompted with it."""
 
 
-class _Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Strict(SafeLoader):  # type: ignore[misc]
     """YAML without repeated keys, of which the plain loader keeps the last in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -70,7 +71,7 @@ def read_terms(path: Path) -> tuple[Term, ...]:
     in one line naming file and term.
     """
     try:
-        read = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)  # _Strict is a safe loader
+        read = parse_yaml(path.read_text(encoding="utf-8"), _Strict)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as YAML ({' '.join(str(error).split())}): mend the file") from error
     if not isinstance(read, Mapping) or not isinstance(read.get("terms"), Mapping) or set(read) - _FILE_KEYS:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, search, serving, trace
+from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, search, serving, trace
 from ophclip.cli.arguments import Overrides, quoted
 
 app = typer.Typer(
@@ -32,6 +32,8 @@ app.add_typer(report.app)
 app.add_typer(search.app)
 app.add_typer(trace.app)
 app.add_typer(serving.app)
+app.add_typer(purge.app)
+app.add_typer(bridges.app)
 
 
 def main() -> None:
@@ -97,6 +99,9 @@ def simulate(
     height_px: Annotated[int, typer.Option(help="Picture height; 0 takes the site's own.")] = 0,
     max_fps: Annotated[float, typer.Option(help="Highest frame rate.")] = 25.0,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    layouts: Annotated[
+        str, typer.Option(help="Write the held-out videos as these of `ophclip datasets`, too: `all`, or NAME,NAME,...")
+    ] = "",
 ) -> None:
     """Make surgical videos with exact truth: pictures, spoken narration, titles and labels from one symbolic world."""
     from ophclip.progress import shown
@@ -118,6 +123,13 @@ def simulate(
     with shown("simulate") as progress:
         world = run(config, progress)
     typer.echo(f"{world.out}: {world.narrated} narrated, {world.silent} silent, {world.held_out} held-out videos")
+    if layouts:
+        from ophclip.simulate.layouts import write_layouts
+
+        with shown("layouts") as progress:
+            roots = write_layouts(world.out, config, layouts.split(","), progress)
+        for name, root in roots.items():
+            typer.echo(f"--dataset {name} --root {root}")
 
 
 @app.command()

@@ -33,7 +33,10 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected a picture and there is no such file")
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it is empty, or claims to be larger than OpenCV allows
+        pixels = None
     if pixels is None:
         raise ValueError(f"{path}: not a picture that can be read; expected JPEG or PNG")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)

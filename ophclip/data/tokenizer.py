@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from tokenizers import Tokenizer as BackendTokenizer
 
+from ingest.parsing import parse_json
 from ophclip.data.batch import Tokens
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, text_folder
 from ophclip.data.hub import model_path
@@ -161,7 +162,7 @@ def _of_architecture(config: TextConfig) -> FolderTokenizer:
 
 def _pad_id(folder: Path, backend: BackendTokenizer) -> int:
     path = folder / TOKENIZER_CONFIG_NAME
-    token = json.loads(path.read_text(encoding="utf-8")).get("pad_token") if path.is_file() else None
+    token = parse_json(path.read_text(encoding="utf-8")).get("pad_token") if path.is_file() else None
     name = token["content"] if isinstance(token, dict) else token
     found = None if name is None else backend.token_to_id(name)
     if found is None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.parsing import parse_json
 from ingest.shards import sha256_of
 from ophclip.evaluation.embedder import EmbeddedVideo
 from ophclip.evaluation.prompts import PromptClass, PromptSet
@@ -184,7 +185,7 @@ def read_embedding_folder(folder: Path) -> EmbeddingFolder:
 
 def _about(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads(read_text(path))
+        about = parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(about, dict) or not isinstance(about.get("name"), str) or not about["name"]:

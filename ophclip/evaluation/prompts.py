@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from ingest.parsing import parse_yaml
 from ophclip.evaluation.tables import read_text
 
 
@@ -174,7 +175,7 @@ def _parse_lines(name: str, text: str) -> PromptSet:
 
 def _parse_yaml(name: str, text: str) -> PromptSet:
     try:
-        tree = yaml.safe_load(text)
+        tree = parse_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(
             f"{name}: not YAML ({str(error).splitlines()[0]}); expected `classes:` with sentences"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.clips import Clip, read_clips
 from ophclip.evaluation.intervals import Estimate
 from ophclip.evaluation.metrics import Floats, Ints
@@ -85,7 +86,7 @@ def read_tree(place: Path) -> tuple[Path, dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"{path}: expected the result of `ophclip zeroshot --out FOLDER`; give that folder")
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parse_json(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); evaluate again") from error
     if not isinstance(tree, dict):

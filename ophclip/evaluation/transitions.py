@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 
 from ingest.atomic import write_text
+from ingest.parsing import parse_yaml
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.tables import number, read_table, read_text
 
@@ -111,7 +112,7 @@ def _csv_rows(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
 
 def _yaml_rows(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
     try:
-        tree = yaml.safe_load(read_text(path))
+        tree = parse_yaml(read_text(path))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(tree, Mapping) or not all(isinstance(row, Mapping) for row in tree.values()):

@@ -67,4 +67,4 @@ def _began_with(config: ModelConfig) -> str:
 
 
 def _cell(value: object) -> str:
-    return " ".join(str(value).replace("|", "/").split())
+    return " ".join(str(value).replace("|", "/").replace("<", "&lt;").replace("[", "\\[").split())

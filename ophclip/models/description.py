@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ingest.parsing import parse_json
 from ophclip.composing import typed
 from ophclip.data.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME
 from ophclip.model_options import ModelConfig, TowerKind
@@ -117,7 +117,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{folder}: no {CONFIG_NAME} here, so this is no bundle; training writes one to OUT/bundle")
     try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        described: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON ({error}); {REMEDY}") from error
     if not isinstance(described, dict) or described.get("format_version") != FORMAT_VERSION:

@@ -16,6 +16,7 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_state_dict
 from torch import Tensor
 
+from ingest.parsing import parse_json
 from ingest.shards import sha256_of
 from ingest.tensors import read_tensors
 from ophclip.data.hub import is_elsewhere
@@ -93,7 +94,7 @@ def describe_open_clip_folder(folder: Path) -> tuple[ModelConfig, str]:
 def _read_config(folder: Path) -> ModelConfig:
     path = folder / OPEN_CLIP_CONFIG_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return _config(content["model_cfg"], content.get("preprocess_cfg", {}), folder)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not as open_clip writes it ({error!r}); copy the folder anew") from error

@@ -5,11 +5,12 @@ BUNDLE/training.json holds ids and checksums, no titles and no paths; evaluation
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ingest.parsing import parse_json
 
 RECORD_NAME = "training.json"
 _VERSION = 1
@@ -41,7 +42,7 @@ def read_training_record(folder: Path) -> TrainingRecord | None:
     if not path.is_file():
         return None
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parse_json(path.read_text(encoding="utf-8"))
         if tree["version"] != _VERSION:
             raise ValueError(f"version {tree['version']} found, {_VERSION} expected")
         videos = {str(name): str(sha256) for name, sha256 in tree["videos"].items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ingest.parsing import parse_json
 from ingest.tensors import efficientnet_lite_to_timm, read_tensors
 from ophclip.models.description import OPEN_CLIP_CONFIG_NAME
 
@@ -180,7 +180,7 @@ def refuse_other_activation(network: nn.Module, tensors: Mapping[str, Tensor], p
     quick: bool | None = True if _MARK_OF_OPENAI in tensors else None
     described = path / OPEN_CLIP_CONFIG_NAME
     if described.is_file():
-        quick = bool(json.loads(described.read_text(encoding="utf-8")).get("model_cfg", {}).get("quick_gelu", False))
+        quick = bool(parse_json(described.read_text(encoding="utf-8")).get("model_cfg", {}).get("quick_gelu", False))
     if quick is not None and own and (QuickGELU in own) != quick:
         wanted = "an architecture whose name ends in -quickgelu" if quick else "one without -quickgelu"
         raise ValueError(f"{path}: was trained with {'QuickGELU' if quick else 'GELU'}; check model.*.name: {wanted}")

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest.ledger import purged_contents
 from ophclip.config import IndexConfig
 from ophclip.evaluation.receipts import relative
 from ophclip.models.description import Description, read_description
@@ -124,11 +125,14 @@ def _fill(
     if corpus is not None:
         catalogue.note_corpus(relative(corpus, out))
     known = catalogue.videos()
+    purged = purged_contents([out, *([corpus] if corpus is not None else [])])
     added = 0
     for done, source in enumerate(sources):
         if progress is not None:
             progress(done, len(sources), source.path.name)
         try:
+            if source.sha256 in purged:
+                raise ValueError(purged[source.sha256])
             added += add_video(catalogue, known.get(source.video_id), source, out, loaded=loaded, config=config)
         except (OSError, ValueError) as error:
             failed.append((source.path, str(error)))

@@ -34,6 +34,7 @@ LEAST_OF_EACH = 30
 """Windows with and windows without an instrument that it must have for a curve of its own."""
 LEAST_VIDEOS = 3
 """Videos that it must be seen in for that."""
+_HALVINGS = 60
 _FREE = 1e6
 """Inverse of the penalty on two numbers, for which hundreds of windows speak."""
 
@@ -81,7 +82,7 @@ def calibrate(index: SearchIndex, dataset: str, root: Path, videos: tuple[Path, 
         )
     folds = min(FOLDS, len(held))
     told = {label: _probabilities(label, seen, folds) for label in seen}
-    pooled = _fitted(_pooled(seen))
+    slope = _shared_slope(seen)
     calibration = Calibration(
         weights_sha256=index.about["weights_sha256"],
         window_seconds=float(index.about["window_seconds"]),
@@ -91,7 +92,7 @@ def calibrate(index: SearchIndex, dataset: str, root: Path, videos: tuple[Path, 
         videos=len(held),
         folds=folds,
         held_out=_judged(_pooled(seen), np.concatenate([told[label] for label in seen], axis=1)),
-        instruments={label: _instrument(label, one, told[label], pooled) for label, one in seen.items()},
+        instruments={label: _instrument(label, one, told[label], slope) for label, one in seen.items()},
         left_out=left_out,
     )
     write_calibration(index.folder, calibration)
@@ -153,21 +154,21 @@ def _probabilities(label: str, seen: Mapping[str, Seen], folds: int) -> Floats:
     for fold in range(folds):
         out_n = own.videos_n % folds == fold
         rest = own.part(~out_n)
-        curve = _fitted(rest if rest.enough() else _others(seen, folds, fold))
+        curve = _fitted(rest) if rest.enough() else _with_slope(_shared_slope(_others(seen, folds, fold)), rest)
         told_3n[1, out_n] = rest.present_n.mean() if len(rest.present_n) else 0.5
         told_3n[2, out_n] = [curve.probability(score) for score in own.scores_n[out_n]]
     return told_3n
 
 
-def _others(seen: Mapping[str, Seen], folds: int, fold: int) -> Seen:
-    return _pooled({label: one.part(one.videos_n % folds != fold) for label, one in seen.items()})
+def _others(seen: Mapping[str, Seen], folds: int, fold: int) -> dict[str, Seen]:
+    return {label: one.part(one.videos_n % folds != fold) for label, one in seen.items()}
 
 
-def _instrument(label: str, own: Seen, told_3n: Floats, pooled: Platt) -> Instrument:
+def _instrument(label: str, own: Seen, told_3n: Floats, slope: float) -> Instrument:
     enough = own.enough()
     positives = int(own.present_n.sum())
     return Instrument(
-        curve=_fitted(own) if enough else pooled,
+        curve=_fitted(own) if enough else _with_slope(slope, own),
         pooled=not enough,
         positives=positives,
         negatives=len(own.present_n) - positives,
@@ -178,16 +179,40 @@ def _instrument(label: str, own: Seen, told_3n: Floats, pooled: Platt) -> Instru
 
 def _fitted(seen: Seen) -> Platt:
     """The curve of some windows; the share of windows where a higher score does not mean more."""
+    return _with_slope(_slope(seen.scores_n, seen.present_n, np.ones((len(seen.scores_n), 1))), seen)
+
+
+def _shared_slope(seen: Mapping[str, Seen]) -> float:
+    """The slope that all instruments have in common, each with a level of its own."""
+    pooled = _pooled(seen)
+    whose_ni = np.repeat(np.eye(len(seen)), [len(one.scores_n) for one in seen.values()], axis=0)
+    return _slope(pooled.scores_n, pooled.present_n, whose_ni)
+
+
+def _slope(scores_n: Floats, present_n: Floats, whose_ni: Floats) -> float:
+    """Of a logistic regression on the score and on whose it is; at least 0."""
     from sklearn.linear_model import LogisticRegression
 
-    share = float(np.clip(seen.present_n.mean(), 1e-3, 1 - 1e-3))
-    level = Platt(slope=0.0, intercept=float(np.log(share / (1 - share))))
-    if len(np.unique(seen.present_n)) < 2 or seen.scores_n.std() < 1e-9:
-        return level
-    mean, deviation = seen.scores_n.mean(), seen.scores_n.std()
-    fitted = LogisticRegression(C=_FREE).fit(((seen.scores_n - mean) / deviation)[:, None], seen.present_n)
-    slope = float(fitted.coef_[0, 0] / deviation)
-    return Platt(slope=slope, intercept=float(fitted.intercept_[0] - slope * mean)) if slope > 0 else level
+    deviation = scores_n.std() if len(scores_n) else 0.0
+    if deviation < 1e-9 or len(np.unique(present_n)) < 2:
+        return 0.0
+    inputs = np.column_stack([(scores_n - scores_n.mean()) / deviation, whose_ni])
+    fitted = LogisticRegression(C=_FREE, fit_intercept=False, max_iter=1000).fit(inputs, present_n)
+    return max(float(fitted.coef_[0, 0] / deviation), 0.0)
+
+
+def _with_slope(slope: float, seen: Seen) -> Platt:
+    """The curve of a slope whose mean over some windows is the share of them in which the instrument is there."""
+    if not len(seen.scores_n):
+        return Platt(slope=0.0, intercept=0.0)
+    share = (seen.present_n.sum() + 0.5) / (len(seen.present_n) + 1)
+    high = 40 + slope * float(np.abs(seen.scores_n).max())
+    low = -high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        told_n = 1 / (1 + np.exp(-np.clip(slope * seen.scores_n + middle, -700, 700)))
+        low, high = (middle, high) if told_n.mean() < share else (low, middle)
+    return Platt(slope=slope, intercept=low)
 
 
 def _judged(seen: Seen, told_3n: Floats) -> HeldOut:

@@ -60,7 +60,7 @@ class Instrument:
 
     curve: Platt
     pooled: bool
-    """Whether it has too few labels of its own, so that the curve is that of all instruments together."""
+    """Whether it has too few labels of its own, so that the slope is that of all instruments together."""
     positives: int
     negatives: int
     sentences_sha256: str

@@ -78,7 +78,7 @@ def build_decoder(limits: UploadLimits) -> Decode:
     """Called once in the process: bounds its memory, and returns what decodes."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service lets it finish, and ends it
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(limits.max_pixels)  # read when OpenCV is first used
-    import ingest.media  # noqa: F401  loaded before memory is bounded, so that the bound is the upload's alone
+    import ingest.media.readers  # noqa: F401  loaded before memory is bounded, so that the bound is the upload's alone
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries say of a file's content is nobody's business
     for what, most in ((resource.RLIMIT_AS, limits.decode_memory_mb << 20), (resource.RLIMIT_CORE, 0)):
@@ -121,8 +121,10 @@ def _picture(upload: Upload) -> list[NDArray[np.uint8]]:
 
 
 def _clip(upload: Upload, limits: UploadLimits) -> list[NDArray[np.uint8]]:
-    from ingest.media import frame_blocks, probe
+    # This process is the upload's own already: `ingest.media` would decode in one more.
     from ingest.media.container import opened, require_within, video_stream
+    from ingest.media.probe import probe
+    from ingest.media.readers import frame_blocks
 
     allowed = LimitsConfig(
         max_pixels=limits.max_pixels, max_hours=limits.clip_seconds / 3600, max_streams=limits.clip_streams

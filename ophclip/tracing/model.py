@@ -73,6 +73,8 @@ def sentences_link(asked: Asked, origin: Origin, *, scored: bool, prompts: str =
             return _of_query(asked, origin, scored=scored)
     except ValueError as error:
         return broken("sentences", str(error))
+    if origin.link.facts.get("task") == "probe":
+        return absent("sentences", "a probe compares with no sentence: its heads learned from labels")
     return absent("sentences", "the narration or title itself was compared; it stands among the samples")
 
 

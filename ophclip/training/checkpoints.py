@@ -8,7 +8,6 @@ order of batches follows from (seed, step). A checkpoint here is plain dicts, nu
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +73,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     import torch
 
+    from ingest.tensors import UNREADABLE
+
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: not readable as a checkpoint; delete it to begin from the start") from error
     version = content.pop("version", None) if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise ValueError(f"{path}: format {version}, this version reads {FORMAT_VERSION}; train in another folder")
+    if content.keys() != set(Checkpoint.__slots__):
+        raise ValueError(f"{path}: other parts in it than a checkpoint has; delete it to begin from the start")
     return Checkpoint(**content)
 
 

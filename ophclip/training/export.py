@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ingest.parsing import parse_yaml
 from ophclip.composing import typed
 from ophclip.config import TrainConfig
 from ophclip.models.description import refuse_other_content
@@ -70,6 +72,9 @@ def _config(run: Path) -> TrainConfig:
     if not path.is_file():
         raise ValueError(f"{run}: no config.yaml here, so this is no run; name the folder given to training as out=")
     try:
-        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(path)), TrainConfig)
+        described = OmegaConf.create(parse_yaml(path.read_text(encoding="utf-8")))
+        return typed(OmegaConf.merge(OmegaConf.structured(TrainConfig), described), TrainConfig)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())}); copy the run anew") from error
     except OmegaConfBaseException as error:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}; another version of ophclip wrote it") from error

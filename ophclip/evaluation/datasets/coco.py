@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.prompts import normal
 from ophclip.evaluation.records import Facts, FileDataset, LabelledFile, Source, Task
 from ophclip.evaluation.tables import read_text
@@ -163,7 +164,7 @@ def _read(
 def _coco(path: Path) -> dict[str, Any] | None:
     """The tree of a COCO file, None of another JSON file."""
     try:
-        tree = json.loads(read_text(path))
+        tree = parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg}); is the file whole?") from error
     return tree if isinstance(tree, dict) and {"images", "annotations", "categories"} <= set(tree) else None

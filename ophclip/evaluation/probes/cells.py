@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.atomic import write_bytes, write_json
+from ingest.parsing import parse_json
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.probes.budgets import Budget
 from ophclip.evaluation.probes.samples import ProbeVideo, ids_of
@@ -143,7 +144,7 @@ def digest(parts: Mapping[str, Any]) -> str:
 def _read(path: Path) -> Finished | None:
     arrays = _load(path.with_suffix(".npz"))
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
         named = record["cell"]
         record["cell"] = Cell(**{**named, "budget": Budget(**named["budget"])})
         record["missing"] = tuple(record["missing"])

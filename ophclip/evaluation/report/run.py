@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.probes.reading import probe_file
 from ophclip.evaluation.reading import read_tree
 
@@ -32,6 +32,6 @@ def _result(place: Path) -> tuple[Path, dict[str, Any]]:
     if path is None:
         return read_tree(place)
     try:
-        return path, dict(json.loads(path.read_text(encoding="utf-8")))
+        return path, dict(parse_json(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a result of this version of ophclip ({error}); probe again") from error
