@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import uvicorn
@@ -41,7 +43,7 @@ class EndingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
-        self._ticks_left = round(app.state.service.config.stop_seconds * 10)
+        self._end = math.inf
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; True ends."""
@@ -51,10 +53,10 @@ class EndingServer(uvicorn.Server):
         traffic: Traffic = self._app.state.traffic
         if not traffic.ending:
             traffic.ending = True
+            self._end = time.monotonic() + self._app.state.service.config.stop_seconds
             LOG.info("ending")
             return False
-        self._ticks_left -= 1
-        return traffic.under_way == 0 or self._ticks_left <= 0
+        return traffic.under_way == 0 or time.monotonic() > self._end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""

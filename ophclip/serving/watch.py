@@ -12,6 +12,8 @@ import logging
 import secrets
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +71,12 @@ class Watch:
             await self._app(scope, receive, send)
             return
         note = _Note(scope, send, self._stall_seconds)
-        self._traffic.under_way += 1
-        self._metrics.under_way.set(self._traffic.under_way)
         try:
             if self._traffic.ending and scope["path"] not in _ALWAYS:
                 await refusal(503, "the service is about to end; ask again when it is back")(scope, receive, note.send)
             else:
-                await self._app(scope, receive, note.send)
+                with self._counted():
+                    await self._app(scope, receive, note.send)
         except (ClientDisconnect, StalledError):
             pass  # nobody is there to be told; the server closes the connection
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a line and the log no content
@@ -84,9 +85,17 @@ class Watch:
                 words = f"a fault of the service, logged as {note.request_id}; tell whoever runs it"
                 await refusal(500, words)(scope, receive, note.send)
         finally:
+            self._tell(note)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._traffic.under_way += 1
+        self._metrics.under_way.set(self._traffic.under_way)
+        try:
+            yield
+        finally:
             self._traffic.under_way -= 1
             self._metrics.under_way.set(self._traffic.under_way)
-            self._tell(note)
 
     def _tell(self, note: _Note) -> None:
         route, status = note.route, note.status if note.complete else _GONE
