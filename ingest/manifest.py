@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -133,6 +133,7 @@ CREATE TABLE IF NOT EXISTS fingerprints (video_id TEXT PRIMARY KEY, fingerprint 
 CREATE TABLE IF NOT EXISTS evaluation_videos (path TEXT PRIMARY KEY, stamp TEXT, fingerprint BLOB);
 {_COMPARED}
 """
+_LET_GO = "let what reads or writes it end, then run the same command again"
 _OUTCOME_TABLES = ("clips", "chapters", "rejections", "corrections", "evidence", "transcripts", "fingerprints")
 
 
@@ -279,6 +280,31 @@ class Manifest:
             work += [(f"DELETE FROM {table} WHERE video_id=?", (row.video_id,)) for table in _OUTCOME_TABLES]
             work += [_put_video(row), *(_put_outcome(row.video_id, outcome) if outcome else ())]
         self._transaction(work)
+
+    def counts(self, video_ids: Collection[str]) -> dict[str, int]:
+        """How many rows each table holds of some videos."""
+        marks = ",".join("?" * len(video_ids))
+        tables = ("videos", *_OUTCOME_TABLES)
+        query = f"SELECT count(*) FROM {{}} WHERE video_id IN ({marks})"
+        return {table: self._rows(query.format(table), *video_ids)[0][0] for table in tables}
+
+    def remove(self, video_ids: Collection[str]) -> None:
+        """Forget videos so that none of their bytes are left, neither in the file nor in its log.
+
+        Raises:
+            ValueError: another process reads the manifest, so that its log cannot be emptied.
+        """
+        try:
+            self._connection.execute("PRAGMA secure_delete=ON")
+            tables = ("videos", *_OUTCOME_TABLES)
+            deletions = [(f"DELETE FROM {table} WHERE video_id=?", (one,)) for table in tables for one in video_ids]
+            self._transaction(deletions)
+            self._connection.execute("VACUUM")
+            busy = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        except sqlite3.OperationalError as error:
+            raise ValueError(f"{self._path}: cannot be emptied ({error}); {_LET_GO}") from error
+        if busy:
+            raise ValueError(f"{self._path}: in use by another process; {_LET_GO}")
 
     def enter_stage(self, video_ids: Iterable[str], stage: Stage, now: str) -> None:
         """Note that a stage of some videos was begun at `now`, UTC in ISO 8601."""

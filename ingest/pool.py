@@ -65,11 +65,11 @@ def run_pool(
     ready.
     """
     waiting = iter(tasks)
-    crew: list[_Worker[T, R]] = []
+    crew: list[Worker[T, R]] = []
     try:
-        crew += [_Worker(build, threads) for _ in range(min(workers, len(tasks)))]
+        crew += [Worker(build, threads) for _ in range(min(workers, len(tasks)))]
         while crew:
-            crew = list(_keep_busy(crew, waiting, lambda: _Worker(build, threads), tasks_per_worker))
+            crew = list(_keep_busy(crew, waiting, lambda: Worker(build, threads), tasks_per_worker))
             for worker in _news(crew, stall_seconds):
                 news = worker.take()
                 if news is not None:
@@ -80,8 +80,8 @@ def run_pool(
 
 
 def _keep_busy(
-    crew: Iterable[_Worker[T, R]], waiting: Iterator[T], hire: Callable[[], _Worker[T, R]], tasks_per_worker: int
-) -> Iterator[_Worker[T, R]]:
+    crew: Iterable[Worker[T, R]], waiting: Iterator[T], hire: Callable[[], Worker[T, R]], tasks_per_worker: int
+) -> Iterator[Worker[T, R]]:
     """Give every free worker a task; those without one go home, dead and worn ones are replaced for a task."""
     for worker in crew:
         if worker.busy:
@@ -99,7 +99,7 @@ def _keep_busy(
         yield fit
 
 
-def _news(crew: Sequence[_Worker[T, R]], stall_seconds: float) -> list[_Worker[T, R]]:
+def _news(crew: Sequence[Worker[T, R]], stall_seconds: float) -> list[Worker[T, R]]:
     """Those that have something to say; one that has stood still for too long is ended, which is news as well."""
     if not crew:
         return []
@@ -111,8 +111,11 @@ def _news(crew: Sequence[_Worker[T, R]], stall_seconds: float) -> list[_Worker[T
     return [worker for worker in crew if worker.connection in ready]
 
 
-class _Worker(Generic[T, R]):
-    """One process as the parent sees it. It is told to start at once and may be given a task before it is ready."""
+class Worker(Generic[T, R]):
+    """One process as the parent sees it. It is told to start at once and may be given a task before it is ready.
+
+    `build` and `threads` are as `run_pool` takes them.
+    """
 
     def __init__(self, build: Callable[[], Callable[[T, Tell], R]], threads: int) -> None:
         self.connection, far_end = _SPAWN.Pipe()
@@ -120,7 +123,7 @@ class _Worker(Generic[T, R]):
         with _pinned(threads):
             self._process.start()
         far_end.close()
-        self._ready = False
+        self.ready = False
         self._stopped = ""
         self._heard_at = time.monotonic()
         self._task: T | None = None
@@ -129,14 +132,16 @@ class _Worker(Generic[T, R]):
 
     @property
     def busy(self) -> bool:
+        """Whether it has a task."""
         return self._task is not None
 
     @property
     def quiet_seconds(self) -> float:
         """Since the last message of a task that runs."""
-        return time.monotonic() - self._heard_at if self._ready and self.busy else 0.0
+        return time.monotonic() - self._heard_at if self.ready and self.busy else 0.0
 
     def give(self, task: T) -> None:
+        """Send it its next task."""
         self._task = task
         self._heard_at = time.monotonic()
         with suppress(BrokenPipeError):  # it died meanwhile: `take` finds the closed pipe
@@ -155,11 +160,11 @@ class _Worker(Generic[T, R]):
         except (EOFError, ConnectionResetError):
             kind, value = "dead", self._obituary()
         if kind == "ready":
-            self._ready = True
+            self.ready = True
             return None
         if kind in ("unfit", "halt"):
             raise ValueError(value)
-        if not self._ready:
+        if not self.ready:
             raise RuntimeError(f"a worker process {value} before it was ready: run with workers=1 to see more")
         return self._finish(kind, value)
 

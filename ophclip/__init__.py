@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import load, load_bundle
+    from ophclip.models.factory import create_model_and_transforms, get_tokenizer
     from ophclip.search.index import open_index
     from ophclip.training.run import train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "load_bundle", "open_index", "train"]
+__all__ = [
+    "__version__",
+    "create_model_and_transforms",
+    "get_tokenizer",
+    "load",
+    "load_bundle",
+    "open_index",
+    "train",
+]
 
 _HOMES = {
+    "create_model_and_transforms": "ophclip.models.factory",
+    "get_tokenizer": "ophclip.models.factory",
     "load": "ophclip.models.bundle",
     "load_bundle": "ophclip.models.bundle",
     "open_index": "ophclip.search.index",

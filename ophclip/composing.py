@@ -13,6 +13,7 @@ from typing import TypeVar
 from ophclip.config import DemoConfig, IndexConfig, MatchingConfig, TrainConfig, ZeroShotConfig
 from ophclip.model_options import ModelConfig
 from ophclip.probe_options import ProbeConfig
+from ophclip.serving_options import ServingConfig
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ def register() -> None:
         "probe_schema": ProbeConfig,
         "matching_schema": MatchingConfig,
         "index_schema": IndexConfig,
+        "serving_schema": ServingConfig,
         "demo_schema": DemoConfig,
         "model_schema": ModelConfig,
     }

@@ -5,8 +5,18 @@ which is a worker of `ophclip ingest`.
 """
 
 from ingest.config import Reader
-from ingest.media.confine import frame_blocks, frames_at, probe
+from ingest.media.confine import frame_blocks, frames_at, picture_seconds, probe
 from ingest.media.decode import Scan, read_audio, scan
 from ingest.media.readers import installed_readers
 
-__all__ = ["Reader", "Scan", "frame_blocks", "frames_at", "installed_readers", "probe", "read_audio", "scan"]
+__all__ = [
+    "Reader",
+    "Scan",
+    "frame_blocks",
+    "frames_at",
+    "installed_readers",
+    "picture_seconds",
+    "probe",
+    "read_audio",
+    "scan",
+]

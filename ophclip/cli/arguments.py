@@ -38,3 +38,9 @@ TrainedOn: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="CORPUS", help="Corpus of the training: look for copies of its videos by pictures, too."),
 ]
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of an override."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

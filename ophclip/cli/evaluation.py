@@ -145,6 +145,7 @@ def compare(first: Result, second: Result) -> None:
     from rich.table import Table
 
     from ophclip.evaluation.comparing import compare_results
+    from ophclip.evaluation.probes.reading import probe_file
 
     rows = compare_results(first, second)
     table = Table(box=None)
@@ -157,37 +158,47 @@ def compare(first: Result, second: Result) -> None:
     typer.echo(f"first: {first}, second: {second}; change is second minus first")
     Console(width=max(Console().width, WIDE)).print(table)
     for place in (first, second):
-        _repeat_alarm(place)
+        _repeat_alarm(probe_file(place) or place)
 
 
 @app.command()
 def verify(
     result: Result,
     bundle: Annotated[
-        str | None, typer.Option(help="The bundle, or whatever was scored: compute from the videos again, too.")
+        str | None, typer.Option(help="The bundle, or whatever was scored, if it was moved; so of the other options.")
     ] = None,
     dataset: Dataset = None,
     root: Root = None,
     prompts: Annotated[str, typer.Option(help="The prompts, if others were taken than are shipped.")] = "",
     videos: Videos = None,
 ) -> None:
-    """Compute a result again, from its predictions and with a bundle from the videos; status 1 if it differs."""
+    """Compute a result again: from its predictions, and from the videos where what it was made from is still there;
+    status 1 if it differs."""
     from ophclip.evaluation.probes.reading import probe_file
-    from ophclip.evaluation.verifying import verify_from_videos, verify_result
+    from ophclip.evaluation.receipts import Given
+    from ophclip.evaluation.verifying import verify_from_videos, verify_result, what_is_left
 
-    if len({bundle is None, dataset is None, root is None}) > 1:
-        raise ValueError("verify: give --bundle, --dataset and --root together, or none of them")
-    found = list(verify_result(result))
-    if bundle is not None and dataset is not None and root is not None:
-        found += verify_from_videos(result, bundle, dataset, root, prompts=prompts, videos=tuple(videos or ()))
+    asked = Given(
+        bundle=bundle or "",
+        dataset=dataset or "",
+        root=str(root or ""),
+        videos=tuple(map(str, videos or ())),
+        prompts=prompts,
+    )
+    found, (given, lacking) = list(verify_result(result)), what_is_left(result, asked)
+    if lacking and asked != Given():
+        raise ValueError(f"verify: {lacking}")
+    if not lacking:
+        folders = tuple(map(Path, given.videos))
+        place = Path(given.bundle) if Path(given.bundle).exists() else given.bundle
+        found += verify_from_videos(
+            result, place, given.dataset, Path(given.root), prompts=given.prompts, videos=folders
+        )
     for one in found:
         typer.echo(str(one))
     if found:
         typer.echo(f"ophclip: {result} differs in {len(found)} place(s) from what was computed again", err=True)
         raise typer.Exit(1)
-    if bundle is not None:
-        typer.echo(f"{result}: equal, from predictions and videos")
-    else:
-        told = "weights, prompts, labels as it names them; --bundle, --dataset and --root check those, too"
-        typer.echo(f"{result}: equal, from predictions ({told})")
+    told = f" (weights, prompts and labels as it names them: {lacking})" if lacking else " and videos"
+    typer.echo(f"{result}: equal, from predictions{told}")
     _repeat_alarm(probe_file(result) or result)

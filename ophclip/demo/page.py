@@ -101,6 +101,8 @@ class SearchSection:
 
     lead: str
     queries: tuple[QueryView, ...]
+    pointing: tuple[Strip, ...] = ()
+    """Heat maps over right hits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -104,6 +104,15 @@ def _cards(plan: Plan, searches: dict[str, Any]) -> tuple[Card, ...]:
                 note=f"chance {found['chance']:.2f}, {len(found['queries'])} instrument queries",
             )
         )
+        pointing = found["pointing"]
+        if pointing["hits"]:
+            cards.append(
+                Card(
+                    label=f"heat map on the instrument, site {site}",
+                    value=f"{pointing['right']:.2f}",
+                    note=f"random place {pointing['chance']:.2f}, {pointing['hits']} right hits",
+                )
+            )
     return tuple(cards)
 
 
@@ -194,7 +203,26 @@ def _search(plan: Plan, searches: dict[str, Any]) -> SearchSection:
             score = f"site {name}, {right} of {len(query['hits'])} right" if plan.simulated else ""
             hits = tuple(_hit_view(plan, hit) for hit in query["hits"])
             queries.append(QueryView(text=query["text"], score=score, hits=hits))
-    return SearchSection(lead=lead, queries=tuple(queries))
+    pointing = tuple(_pointing(plan, name, searches[name]) for name in SITES) if plan.simulated else ()
+    return SearchSection(lead=lead, queries=tuple(queries), pointing=pointing)
+
+
+def _pointing(plan: Plan, site: str, found: dict[str, Any]) -> Strip:
+    """Heat maps of the best right hit of each query, and how often their peak lies on the instrument."""
+    firsts = [next((hit["pointed"] for hit in query["hits"] if hit["pointed"]), None) for query in found["queries"]]
+    images = tuple(
+        image_address(plan.result("thumbnails", pointed["overlay"]).read_bytes()) for pointed in firsts if pointed
+    )
+    figures = found["pointing"]
+    if not figures["hits"]:
+        return Strip(title=f"Site {site}: heat maps", text="No hit was right.", images=())
+    return Strip(
+        title=f"Site {site}: where the query is answered",
+        text=f"The peak (ring) of the heat map lies in the instrument's box in {figures['right']:.0%} of "
+        f"{figures['hits']} right hits; a random place does in {figures['chance']:.0%}, the picture's centre in "
+        f"{figures['centre']:.0%}. Shown: the best right hit of each query, at the labelled second nearest its peak.",
+        images=images,
+    )
 
 
 def _hit_view(plan: Plan, hit: dict[str, Any]) -> HitView:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.atomic import write_bytes, write_json
+from ingest.atomic import write_json
 from ingest.config import IngestConfig
 from ingest.speech.transcribe import find_weights
 from ophclip.composing import compose
 from ophclip.config import IndexConfig, TrainConfig, ZeroShotConfig
 from ophclip.data.files import require_files
+from ophclip.demo.judging import HITS, judge_hits, keep_picture, summary_of
 from ophclip.demo.plan import MODELS, SITES, Plan
 from ophclip.progress import Progress
 
 if TYPE_CHECKING:
-    from ophclip.evaluation.retrieval import PrecisionAtK
     from ophclip.search.hits import Hit
-
-HITS = 5
-"""Hits of each query: precision at 5."""
 
 
 def require_options(plan: Plan) -> None:
@@ -174,55 +169,27 @@ def search(plan: Plan, progress: Progress) -> None:
 def _searches(plan: Plan, name: str, progress: Progress) -> dict[str, Any]:
     from ophclip.search.index import open_index
 
-    found, queries = [], plan.config.queries
+    judged, queries = [], plan.config.queries
     with open_index(plan.index(name)) as index:
         for number, text in enumerate(queries):
             progress(number, len(queries), text)
-            found.append((text, index.search(text=text, k=HITS)))
-    judged = [_judged(plan, name, text, hits) for text, hits in found]
-    if not plan.simulated:
-        return {"queries": judged}
+            hits = index.search(text=text, k=HITS)
+            rows = [_row(plan, hit) for hit in hits]
+            truth = judge_hits(plan, name, text, hits, rows, loaded=index.loaded) if plan.simulated else {}
+            judged.append({"text": text, "hits": rows, **truth})
+    return summary_of(judged) if plan.simulated else {"queries": judged}
+
+
+def _row(plan: Plan, hit: Hit) -> dict[str, Any]:
+    """One hit as plain data; its thumbnail becomes a file, named by its content."""
     return {
-        "queries": judged,
-        "precision_at_5": sum(query["precision"] for query in judged) / len(judged),
-        "chance": sum(query["chance"] for query in judged) / len(judged),
+        "video_id": hit.video_id,
+        "path": str(hit.path),
+        "start_seconds": hit.start_seconds,
+        "end_seconds": hit.end_seconds,
+        "score": hit.score,
+        "narration": hit.narration,
+        "thumbnail": keep_picture(plan, hit.thumbnail_jpeg),
+        "right": None,
+        "pointed": None,
     }
-
-
-def _judged(plan: Plan, name: str, text: str, hits: Sequence[Hit]) -> dict[str, Any]:
-    """One query as plain data; thumbnails become files, named by their content."""
-    rows: list[dict[str, Any]] = [
-        {
-            "video_id": hit.video_id,
-            "path": str(hit.path),
-            "start_seconds": hit.start_seconds,
-            "end_seconds": hit.end_seconds,
-            "score": hit.score,
-            "narration": hit.narration,
-            "thumbnail": _thumbnail(plan, hit.thumbnail_jpeg),
-            "right": None,
-        }
-        for hit in hits
-    ]
-    if not plan.simulated:
-        return {"text": text, "hits": rows}
-    judgement = _judgement(plan, name, text, hits)
-    for row, right in zip(rows, judgement.right, strict=True):
-        row["right"] = right
-    return {"text": text, "hits": rows, "precision": judgement.precision, "chance": judgement.chance}
-
-
-def _judgement(plan: Plan, site: str, text: str, hits: Sequence[Hit]) -> PrecisionAtK:
-    from ophclip.evaluation.datasets import read_presence_table
-    from ophclip.evaluation.prompts import builtin_prompts
-    from ophclip.evaluation.retrieval import precision_at_k, truth_label
-
-    table = plan.held_out(site) / "instruments" / "presence.csv"
-    truth = read_presence_table(table, tuple(sorted(plan.held_out(site).glob("*/videos"))))
-    return precision_at_k(hits, truth, truth_label(text, truth.classes, builtin_prompts("instruments")), HITS)
-
-
-def _thumbnail(plan: Plan, jpeg: bytes) -> str:
-    name = hashlib.sha256(jpeg).hexdigest()[:24] + ".jpg"
-    write_bytes(plan.result("thumbnails", name), jpeg)
-    return name

@@ -14,6 +14,8 @@ from ophclip.evaluation.intervals import Difference, Statistic, paired_differenc
 from ophclip.evaluation.matching.comparing import matching_differences
 from ophclip.evaluation.matching.records import is_matching, read_matching
 from ophclip.evaluation.operating import bar_figures, rule_of
+from ophclip.evaluation.probes.comparing import probe_differences
+from ophclip.evaluation.probes.reading import probe_file, read_probe
 from ophclip.evaluation.protocols import CLIP_TOPK, INSTRUMENT_VIDEO_MAP, PROTOCOLS, Predictions, phase_figures
 from ophclip.evaluation.reading import FILE_TASKS, PRESENCE, Written, read_result
 from ophclip.evaluation.scored_files import file_table
@@ -44,6 +46,14 @@ def compare_results(first: Path, second: Path) -> tuple[Row, ...]:
     Raises:
         ValueError: a result is not there, or they differ in task, protocol, fps, split or classes.
     """
+    probes = [found for place in (first, second) if (found := probe_file(place))]
+    if len(probes) == 1:
+        raise ValueError(f"{first} and {second} cannot be compared: different tasks, one of them is a probe")
+    if probes:
+        return tuple(
+            Row(protocol=protocol, figure=name, difference=difference)
+            for protocol, name, difference in probe_differences(*map(read_probe, probes))
+        )
     if is_matching(first) != is_matching(second):
         raise ValueError(f"{first} and {second} cannot be compared: different tasks, one of them is retrieval")
     if is_matching(first):

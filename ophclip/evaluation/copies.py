@@ -31,19 +31,6 @@ _EVALUATED = "evaluated/"
 _STRONGEST = tuple(Evidence)
 
 
-def leakage_of(
-    record: TrainingRecord | None, evaluated: Mapping[str, str], files: Mapping[str, Path], trained_on: Path | None
-) -> Leakage:
-    """Whether training saw video files (id -> SHA-256 and id -> path), by pictures too if its corpus is given.
-
-    Raises:
-        ValueError: no corpus there, or a video that cannot be read.
-    """
-    if trained_on is None:
-        return look_for_leakage(record, evaluated)
-    return look_for_copies(record, trained_on, evaluated, fingerprints_of_files(files))
-
-
 def look_for_copies(
     record: TrainingRecord | None, trained_on: Path, evaluated: Mapping[str, str], fingerprints: Fingerprints
 ) -> Leakage:

@@ -26,7 +26,7 @@ from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.prompts import PromptSet, Style
 from ophclip.evaluation.vectors import grid_seconds, unit
 
-_FRAMES_A_PASS, _WHOLE_FRAMES_A_PASS = 256, 32
+_WHOLE_FRAMES_A_PASS = 32
 
 
 @dataclass(kw_only=True, slots=True)
@@ -96,7 +96,7 @@ def _encoder_key(encoder: Encoder) -> str:
 
 
 def embed_video(encoder: Encoder, path: Path, *, fps: float, batch_frames: int, sha256: str = "") -> EmbeddedVideo:
-    """Decode and encode the frames shown at 0, 1/fps, 2/fps, ... seconds, a few at a time; or a single picture.
+    """Decode and encode the frames shown at 0, 1/fps, 2/fps, ... seconds, a batch at a time; or a single picture.
 
     Raises:
         ValueError: the file cannot be decoded.
@@ -110,7 +110,7 @@ def embed_video(encoder: Encoder, path: Path, *, fps: float, batch_frames: int, 
         duration_seconds = probe(path).duration_seconds
         seconds_t = grid_seconds(duration_seconds, fps)
         side_px = encoder.frame_side_px
-        at_once = _WHOLE_FRAMES_A_PASS if side_px is None else _FRAMES_A_PASS
+        at_once = batch_frames if side_px is not None else min(batch_frames, _WHOLE_FRAMES_A_PASS)
         parts = [
             encoder.embed_frames(frames.pixels_thwc, batch_frames)
             for frames in frame_blocks(path, seconds_t, at_once, short_side_px=side_px)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ingest.options import Option
@@ -162,3 +163,18 @@ def _plain(value: Any) -> Any:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def leakage_of(
+    record: TrainingRecord | None, evaluated: Mapping[str, str], files: Mapping[str, Path], trained_on: Path | None
+) -> Leakage:
+    """Whether training saw video files (id -> SHA-256 and id -> path), by pictures too if its corpus is given.
+
+    Raises:
+        ValueError: no corpus there, or a video that cannot be read.
+    """
+    if trained_on is None:
+        return look_for_leakage(record, evaluated)
+    from ophclip.evaluation.copies import fingerprints_of_files, look_for_copies  # brings faiss
+
+    return look_for_copies(record, trained_on, evaluated, fingerprints_of_files(files))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ophclip.evaluation.leakage import Leakage, read_leakage
+from ophclip.models.description import OPEN_CLIP_PREFIX
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +75,36 @@ def _place(bundle: object, out: Path) -> str:
     if isinstance(bundle, Path) or (isinstance(bundle, str) and Path(bundle).is_dir()):
         return relative(Path(bundle), out)
     return bundle if isinstance(bundle, str) else ""
+
+
+def found_again(given: Given, folder: Path, asked: Given) -> tuple[Given, str]:
+    """What a result in `folder` can be computed from again: what is asked for, else what it was given, as seen from
+    here; and what of that is not known or gone, in one line, empty where nothing is."""
+    known = Given(
+        bundle=asked.bundle or _resolved(given.bundle, folder),
+        dataset=asked.dataset or given.dataset,
+        root=asked.root or _resolved(given.root, folder),
+        videos=asked.videos or tuple(_resolved(place, folder) for place in given.videos),
+        prompts=asked.prompts or _resolved(given.prompts, folder, beside=True),
+    )
+    for option in ("bundle", "root"):
+        place = getattr(known, option)
+        if not place:
+            return known, f"the result does not say what --{option} was; give it"
+        if "://" in place:
+            return known, f"{place} is no folder here; give a copy of it as --{option}"
+        if not place.startswith(OPEN_CLIP_PREFIX) and not Path(place).exists():
+            return known, f"{place} is gone; say with --{option} where it lies now"
+    if Path(known.prompts).suffix and not Path(known.prompts).is_file():
+        return known, f"{known.prompts} is gone; say with --prompts where it lies now"
+    return known, ""
+
+
+def _resolved(place: str, folder: Path, *, beside: bool = False) -> str:
+    """A path of the receipt as seen from here; a word, and with `beside` all that is no file there, as it is."""
+    if not place or place.startswith(OPEN_CLIP_PREFIX) or "://" in place or (beside and not (folder / place).is_file()):
+        return place
+    return str((folder / place).resolve())
 
 
 def read_receipt(tree: Mapping[str, Any]) -> Receipt:

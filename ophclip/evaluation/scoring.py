@@ -13,10 +13,10 @@ from ingest.atomic import write_text
 from ingest.shards import sha256_of
 from ophclip.config import ScoredUnit, ZeroShotConfig
 from ophclip.evaluation.clips import write_clips
-from ophclip.evaluation.copies import leakage_of
 from ophclip.evaluation.embedder import Encoder
 from ophclip.evaluation.embedding import EmbeddingStore
 from ophclip.evaluation.embedding_folder import EmbeddingFolder
+from ophclip.evaluation.leakage import leakage_of
 from ophclip.evaluation.plots import class_bars, phase_ribbon, save_figure, similarity_map
 from ophclip.evaluation.prompts import PromptSet
 from ophclip.evaluation.receipts import Given, Receipt, SourceFile, relative

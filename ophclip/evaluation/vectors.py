@@ -8,11 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from ophclip.evaluation.metrics import Floats
+from ophclip.models.spans import grid_seconds
 
-
-def grid_seconds(duration_seconds: float, fps: float) -> Floats:
-    """0, 1/fps, 2/fps, ... below the duration; at least one."""
-    return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
+__all__ = ["grid_seconds", "unit", "window_spans"]
 
 
 def unit(vectors: Floats) -> Floats:

@@ -19,8 +19,8 @@ from ophclip.evaluation.opening import opened
 from ophclip.evaluation.phases import phase_result
 from ophclip.evaluation.presence import presence_result, presence_score
 from ophclip.evaluation.probes.reading import probe_file, written_and_found
-from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result
-from ophclip.evaluation.receipts import Receipt, read_receipt
+from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result, read_tree
+from ophclip.evaluation.receipts import Given, Receipt, found_again, read_receipt
 from ophclip.evaluation.records import Dataset, FileDataset, PhaseDataset, PresenceDataset, Task
 from ophclip.evaluation.results import FileResult, PhaseResult, PresenceResult
 from ophclip.evaluation.runs import asked
@@ -107,6 +107,24 @@ def _transition_mismatches(written: Written) -> Iterator[Mismatch]:
         found = read_transitions(file, written.classes).sha256
         if found != named:
             yield Mismatch(file=file, field="hash of the transitions", written=named, found=found)
+
+
+def what_is_left(place: Path, asked: Given) -> tuple[Given, str]:
+    """What a result is computed from again, by what is asked for and what it names; and in one line what is lacking."""
+    if probe_file(place):
+        return asked, "a probe is trained again by the same command into another folder"
+    path, tree = read_tree(place)
+    receipt = read_receipt(tree)
+    given, lacking = found_again(receipt.given, path.parent, asked)
+    files = {name: path.parent / file.path for name, file in receipt.files.items() if file.path}
+    gone = [] if asked.root or asked.videos else [name for name, file in files.items() if not file.is_file()]
+    if not lacking and gone:
+        lacking = (
+            f"{len(gone)} of {len(files)} videos are gone, the first {files[gone[0]]}; say with --root where they lie"
+        )
+    if not lacking and not given.dataset and not is_matching(place):
+        lacking = "the result does not say what --dataset was; give it"
+    return given, lacking
 
 
 def verify_from_videos(

@@ -46,6 +46,7 @@ from ophclip.models.description import (
 )
 from ophclip.models.dual_encoder import DualEncoder, build_model
 from ophclip.models.embed import embed_frames, embed_texts, pool_spans
+from ophclip.models.embedding import EmbeddingModel
 from ophclip.models.open_clip_folder import (
     described_for_open_clip,
     named_as_ours,
@@ -188,10 +189,10 @@ def load_bundle(folder: Path | str, device: torch.device | str = "cpu", *, downl
 
 def load(
     folder: Path | str, device: torch.device | str = "cpu", *, download: bool = False
-) -> tuple[DualEncoder, Preprocess, Tokenizer]:
+) -> tuple[EmbeddingModel, Preprocess, Tokenizer]:
     """The model, its preprocessing and its tokenizer: `model, preprocess, tokenizer = ophclip.load(folder)`."""
     loaded = load_bundle(folder, device, download=download)
-    return loaded.model, loaded.preprocess, loaded.tokenizer
+    return EmbeddingModel(loaded.model, loaded.preprocess, loaded.tokenizer).eval(), loaded.preprocess, loaded.tokenizer
 
 
 def _read_bundle(folder: Path) -> tuple[ModelConfig, dict[str, torch.Tensor], Path, str]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from ophclip.data.tokenizer import Tokenizer
@@ -30,22 +31,65 @@ def embed_frames(
 
     The model is put into evaluation for the call and back afterwards. N = 0 gives an array of shape [0, D].
     """
-    with _evaluating(model):
-        return _stacked(
-            model,
-            (model.encode_frames(preprocess(part).to(model.device), normalise=True) for part in _parts(frames, batch)),
-        )
+    return _on_host(frame_vectors(model, preprocess, frames, batch, normalise=True))
 
 
 def embed_texts(
     model: DualEncoder, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 256
 ) -> NDArray[np.float32]:
     """Texts -> unit vectors float32 [N, D]; the model is put into evaluation for the call and back afterwards."""
+    return _on_host(text_vectors(model, tokenizer, texts, batch, normalise=True))
+
+
+def frame_vectors(
+    model: DualEncoder,
+    preprocess: Preprocess,
+    frames: Iterable[NDArray[np.uint8]],
+    batch: int,
+    *,
+    normalise: bool,
+) -> Tensor:
+    """As `embed_frames`, a float32 tensor [N, D] on the model's device; of unit length if `normalise`."""
     with _evaluating(model):
-        return _stacked(
-            model,
-            (model.encode_text(tokenizer(part).to(model.device), normalise=True) for part in _parts(texts, batch)),
-        )
+        parts = [
+            model.encode_frames(preprocess(part).to(model.device), normalise=normalise).float()
+            for part in parts_of(frames, batch)
+        ]
+    return stacked(model, parts)
+
+
+def text_vectors(
+    model: DualEncoder, tokenizer: Tokenizer, texts: Sequence[str], batch: int, *, normalise: bool
+) -> Tensor:
+    """As `embed_texts`, a float32 tensor [N, D] on the model's device; of unit length if `normalise`."""
+    with _evaluating(model):
+        parts = [
+            model.encode_text(tokenizer(part).to(model.device), normalise=normalise).float()
+            for part in parts_of(texts, batch)
+        ]
+    return stacked(model, parts)
+
+
+def pooled_vector(model: DualEncoder, vectors_td: Tensor, *, normalise: bool) -> Tensor:
+    """Unit vectors of the frames of one video [T, D] -> float32 [1, D]; of unit length if `normalise`."""
+    with _evaluating(model):
+        pooled_1d = model.pool(vectors_td[None])
+        pooled_1d = (F.normalize(pooled_1d, dim=-1) if normalise else pooled_1d).float()
+    return stacked(model, [pooled_1d])
+
+
+def stacked(model: DualEncoder, parts: Sequence[Tensor]) -> Tensor:
+    """Parts [B, D] one after the other: [N, D], also of none."""
+    return torch.cat(list(parts)) if parts else torch.zeros(0, model.embed_dim, device=model.device)
+
+
+def parts_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter; each is read when it is asked for."""
+    if size < 1:
+        raise ValueError(f"batch: {size} given, at least 1 expected")
+    stream = iter(items)
+    while part := list(islice(stream, size)):
+        yield part
 
 
 def pool_spans(
@@ -62,24 +106,15 @@ def pool_spans(
     firsts_w = np.array([first for first, _ in spans], dtype=np.int64)
     with _evaluating(model):
         for length, places in by_length.items():
-            for part in _parts(places, max(_VECTORS_POOLED_AT_ONCE // length, 1)):
+            for part in parts_of(places, max(_VECTORS_POOLED_AT_ONCE // length, 1)):
                 gathered_btd = vectors_td[firsts_w[part, None] + np.arange(length)]
                 pooled_bd = model.pool(torch.from_numpy(gathered_btd).to(model.device))
                 pooled_wd[part] = F.normalize(pooled_bd, dim=-1).float().cpu().numpy()
     return pooled_wd
 
 
-def _stacked(model: DualEncoder, vectors: Iterable[torch.Tensor]) -> NDArray[np.float32]:
-    rows = [np.asarray(part.float().cpu().numpy(), dtype=np.float32) for part in vectors]
-    return np.concatenate(rows) if rows else np.zeros((0, model.embed_dim), dtype=np.float32)
-
-
-def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    if size < 1:
-        raise ValueError(f"batch: {size} given, at least 1 expected")
-    stream = iter(items)
-    while part := list(islice(stream, size)):
-        yield part
+def _on_host(vectors_nd: Tensor) -> NDArray[np.float32]:
+    return np.asarray(vectors_nd.cpu().numpy(), dtype=np.float32)
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def load_open_clip(spec: str, device: torch.device | str = "cpu") -> OpenClipMod
     file = weights_file(place)
     described = _described(name, spec)
     text = {key: _local(value, spec) if key in _HUB_NAMES else value for key, value in described["text_cfg"].items()}
-    looks = _preprocessing(name)
+    looks = released_looks(name)
     with torch.random.fork_rng(devices=[]):
         model = open_clip.create_model(
             name, load_weights=False, pretrained_text=False, text_cfg=text, force_preprocess_cfg=looks
@@ -149,7 +149,7 @@ def _local(name: str, spec: str) -> str:
     return str(folder)
 
 
-def _preprocessing(name: str) -> dict[str, Any]:
+def released_looks(name: str) -> dict[str, Any]:
     """How the releases of this architecture look at pictures, where they agree; else open_clip's default.
 
     open_clip itself takes its default with a file of weights, with which SigLIP's are wrong.

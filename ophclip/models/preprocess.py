@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,12 +27,16 @@ class Preprocess:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def __call__(self, frames: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Tensor:
+    def __call__(self, frames: Image | NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Tensor:
         """uint8 RGB [T, H, W, 3], or T pictures [H, W, 3] of any sizes -> float32 [T, 3, S, S].
+
+        A PIL picture, which becomes RGB first, gives [3, S, S], as open_clip's transforms do.
 
         Raises:
             ValueError: no picture, or one that is not uint8 [H, W, 3].
         """
+        if isinstance(frames, Image):
+            return self([np.asarray(frames.convert("RGB"), dtype=np.uint8)])[0]
         if len(frames) == 0:
             raise ValueError("preprocess: no pictures given, expected at least one uint8 [H, W, 3]")
         for pixels in frames:

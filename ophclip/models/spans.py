@@ -1,4 +1,4 @@
-"""Spans of a video's frames pooled by the mean, without torch.
+"""Which frames of a video are looked at, and spans of them pooled by the mean, without torch.
 
 Shapes: T frames, W spans of them, D width.
 """
@@ -9,6 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def grid_seconds(duration_seconds: float, fps: float) -> NDArray[np.float64]:
+    """0, 1/fps, 2/fps, ... below the duration; at least one."""
+    return np.arange(max(int(np.ceil(duration_seconds * fps - 1e-6)), 1), dtype=np.float64) / fps
 
 
 def mean_of_spans(vectors_td: NDArray[np.float32], spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:

@@ -77,7 +77,7 @@ def load_visual(network: nn.Module, path: Path) -> None:
             return
         _resize_timm_positions(own, "trunk.pos_embed", network.trunk)
     else:
-        _refuse_other_activation(network, tensors, path)
+        refuse_other_activation(network, tensors, path)
     if isinstance(own.get("positional_embedding"), Tensor) and hasattr(network, "grid_size"):
         own["positional_embedding"] = _resized_positions(own["positional_embedding"], network)
     load_strictly(network, _with_own_projection(own, network, _VISUAL_PROJECTIONS), file)
@@ -91,7 +91,7 @@ def load_text(network: nn.Module, path: Path) -> None:
     """
     file = weights_file(path)
     tensors = read_tensors(file)
-    _refuse_other_activation(network, tensors, path)
+    refuse_other_activation(network, tensors, path)
     own = _half(convert_to_custom_text_state_dict(tensors), "text.")
     wanted = network.state_dict()["positional_embedding"].shape[0]
     if "positional_embedding" in own:
@@ -174,7 +174,7 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _refuse_other_activation(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+def refuse_other_activation(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Weights look the same whether trained with GELU or with OpenAI's QuickGELU, and are of no use with the other."""
     own = {type(module) for module in network.modules()} & {nn.GELU, QuickGELU}
     quick: bool | None = True if _MARK_OF_OPENAI in tensors else None

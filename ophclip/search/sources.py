@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State
+from ingest.parsing import parse_json
 from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
+
+SAID = ("license", "uploader", "consent", "split", "language")
+"""Attributes that a source says of a video: ingest's manifest, or the `NAME.info.json` beside the file."""
+READ_IN_TITLES = ("procedure", "technique", "eye_condition")
+"""Attributes of which ingest keeps evidence beside a structured title; a video may have several of one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,8 +27,9 @@ class SourceVideo:
     path: Path
     sha256: str
     title: str
-    license: str
     narrated: bool
+    attributes: Mapping[str, tuple[str, ...]]
+    """What search can be held to, by `SAID` and `READ_IN_TITLES`; no key without a value."""
     clips: tuple[Clip, ...]
 
 
@@ -69,13 +76,26 @@ def _of_corpus(corpus: Path) -> list[SourceVideo]:
                 path=Path(row.path),
                 sha256=row.sha256,
                 title=row.title,
-                license=row.license,
                 narrated=row.narrated,
+                attributes=_attributes(
+                    [(key, getattr(row, key)) for key in SAID]
+                    + [(one.attribute, one.value) for one in manifest.evidence(row.video_id)]
+                ),
                 clips=tuple(manifest.clips(row.video_id)),
             )
             for row in manifest.videos()
             if row.state is State.DONE
         ]
+
+
+def _attributes(said: Iterable[tuple[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Values by key, each once and in order; what is empty or no attribute is left out."""
+    found: dict[str, dict[str, None]] = {}
+    for key, value in said:
+        text = " ".join(value.split()) if isinstance(value, str) else ""
+        if text and key in (*SAID, *READ_IN_TITLES):
+            found.setdefault(key, {})[text] = None
+    return {key: tuple(sorted(values)) for key, values in found.items()}
 
 
 def _add_folder(found: list[SourceVideo], failed: list[tuple[Path, str]], folder: Path) -> None:
@@ -102,8 +122,8 @@ def _of_file(path: Path, taken: set[str]) -> SourceVideo:
         path=path,
         sha256=sha256,
         title=str(about.get("title") or ""),
-        license=str(about.get("license") or ""),
         narrated=False,
+        attributes=_attributes(about.items()),
         clips=(),
     )
 
@@ -113,7 +133,7 @@ def _sidecar(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); mend or remove it") from error
     if not isinstance(about, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 import cv2
@@ -24,6 +25,21 @@ from ophclip.simulate.tools import View, box, draw, silhouette
 SHADOW = 0.4
 COARSE = 4
 """Shadows are soft: they are drawn at this fraction of the picture's size."""
+
+
+HALF = 128
+"""A pixel that is covered so much, of 255, counts as covered."""
+
+
+class Anatomy(IntEnum):
+    """What lies behind the instruments."""
+
+    PUPIL = 0
+    IRIS = 1
+    WHITE = 2
+    """Outside the limbus."""
+    LID = 3
+    """Lids, drape and speculum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,28 @@ class Scene:
             if where is not None:
                 found.append(Seen(pose.instrument, where))
         return found
+
+    def silhouettes(self, seconds: float) -> list[tuple[Instrument, NDArray[np.bool_]]]:
+        """The visible pixels (h, w) of every instrument in `seen`; of two that cross the upper one has them."""
+        view, shown = self._view(self._camera.moment(seconds)), {item.instrument for item in self.seen(seconds)}
+        found: list[tuple[Instrument, NDArray[np.bool_]]] = []
+        for pose in self.timeline.poses(seconds):
+            mask = np.zeros((self.height, self.width), np.uint8)
+            silhouette(mask, pose, view, self._name)
+            found = [(instrument, below & (mask < HALF)) for instrument, below in found]
+            found.append((pose.instrument, mask >= HALF))
+        return [(instrument, pixels) for instrument, pixels in found if instrument in shown and pixels.any()]
+
+    def anatomy(self, seconds: float) -> NDArray[np.uint8]:
+        """What each pixel (h, w) shows behind the instruments, as numbers of `Anatomy`."""
+        moment, radius = self._camera.moment(seconds), self._place.radius_hw
+        layers = np.where(radius < 1, Anatomy.IRIS, Anatomy.WHITE)
+        layers[radius < self.look.pupil_radius] = Anatomy.PUPIL
+        eye = self._turned(layers.astype(np.uint8)[..., None], moment)[..., 0]
+        canvas = np.where(self._eye_share[..., 0] < HALF, np.uint8(Anatomy.LID), eye)
+        size, nearest = (self.width, self.height), cv2.INTER_NEAREST
+        warped = cv2.warpAffine(canvas, self._matrix(moment), size, flags=nearest, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(warped, np.uint8)
 
     def _gaze(self, moment: Moment) -> tuple[int, int]:
         """How far the eye has turned under the lids, in whole pixels of the painted eye."""

@@ -18,9 +18,10 @@ from ophclip.simulate.casebook import Case, Role, case_json, casebook, info_json
 from ophclip.simulate.config import SimulateConfig, Site, identity
 from ophclip.simulate.draw import stream
 from ophclip.simulate.eye import Pixels
+from ophclip.simulate.layouts.takes import Take
 from ophclip.simulate.scene import Scene
 from ophclip.simulate.speech import SENTENCES_PER_PROCESS, Utterance, find_voice, narrate, quiet_sound, speak
-from ophclip.simulate.truth import Record, presence_at, truth_files, write_text
+from ophclip.simulate.truth import Record, truth_files, write_text
 from ophclip.simulate.video import TICKS_PER_SECOND, Samples, write_video
 
 VERSION = 1
@@ -72,7 +73,8 @@ def simulate(config: SimulateConfig, progress: Progress | None = None) -> World:
         return _world(out, config, 0)
     rendered = _make(out, config, cases, progress or _no_progress)
     records = {case.name: _read_record(out, case) for case in cases}
-    for path, text in truth_files(cases, records).items():
+    takes = [Take(case=case, video=out / case.path, seed=config.seed) for case in cases]
+    for path, text in truth_files(takes, records).items():
         write_text(out / path, text)
     write_text(out / "world.json", _world_json(config, cases))
     shutil.rmtree(out / WORK)
@@ -158,8 +160,7 @@ def render_case(out: str, config: SimulateConfig, case: Case) -> None:
     cv2.setNumThreads(1)
     root, site = Path(out), Site(config.site)
     program, duration = case.program, case.clock.duration_seconds
-    scene = Scene(program, stream(config.seed, "eye", site.value, case.role.value, case.index), case.width_px,
-                  case.height_px)  # fmt: skip
+    take = Take(case=case, video=root / case.path, seed=config.seed)
     spoken: list[list[object]] = []
     sound: Samples | None
     if case.role is Role.NARRATED:
@@ -169,17 +170,17 @@ def render_case(out: str, config: SimulateConfig, case: Case) -> None:
         spoken = [[item.start_seconds, item.end_seconds, item.line.text, kinds[item.line.procedural]] for item in lines]
     else:
         sound = quiet_sound(stream(config.seed, "sound", site.value, case.role.value, case.index), duration)
-    target = root / case.path
+    target = take.video
     target.parent.mkdir(parents=True, exist_ok=True)
     part = root / WORK / f"{case.name}.mp4"
-    write_video(part, _frames(scene, case), case.clock, sound)
+    write_video(part, _frames(take.scene, case), case.clock, sound)
     part.replace(target)
     if case.role is not Role.HELD_OUT:
         write_text(target.with_suffix(".info.json"), json.dumps(info_json(config, case), indent=1) + "\n")
     seen = [
         [second, item.instrument.value, *(round(edge, 1) for edge in item.box)]
-        for second in presence_at(case)
-        for item in scene.seen(float(second))
+        for second in take.whole_seconds
+        for item in take.scene.seen(float(second))
     ]
     write_text(_record_path(root, case), json.dumps({"seen": seen, "spoken": spoken}))
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ophclip.evaluation.matching.records import RETRIEVAL, read_matching
+from ophclip.evaluation.probes.reading import WrittenProbe, probe_file, read_probe
 from ophclip.evaluation.protocols import PROTOCOLS
 from ophclip.evaluation.reading import FILE_TASKS, PHASES, PRESENCE, Written, read_result, read_tree
 from ophclip.evaluation.receipts import Given, read_receipt
 from ophclip.evaluation.timelines import SMOOTHED
 from ophclip.models.description import OPEN_CLIP_PREFIX
 from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
+from ophclip.tracing.probes import probe_row, probed_file
 from ophclip.tracing.records import Link, broken, holds
 
 
@@ -83,12 +85,14 @@ def find_origin(asked: Asked) -> Origin:
     """
     if (asked.place / CATALOGUE_NAME).is_file():
         return _of_index(asked)
+    if probe := probe_file(asked.place):
+        return _of_probe(asked, read_probe(probe))
     path, tree = read_tree(asked.place)
     task = tree.get("task")
     if task == RETRIEVAL:
         return _of_matching(asked)
     if task not in (PHASES, PRESENCE, *FILE_TASKS):
-        raise ValueError(f"{path}: a result of {task} has no rows to trace; give one of zeroshot or of retrieval")
+        raise ValueError(f"{path}: a result of {task} has no rows to trace; give one of zeroshot, retrieval or probe")
     return _of_result(asked)
 
 
@@ -109,7 +113,7 @@ def _of_index(asked: Asked) -> Origin:
         "query": asked.query,
         "score": asked.score,
         "windows": [
-            {"start_seconds": one.start_seconds, "end_seconds": one.end_seconds, "id": one.window_id,
+            {"start_seconds": one.start_seconds, "end_seconds": one.end_seconds, "id": one.span_id,
              "narrations": list(one.narrations)}
             for one in windows
         ],
@@ -140,6 +144,20 @@ def _of_result(asked: Asked) -> Origin:
         classes=classes,
         result=result,
         given=receipt.given,
+    )
+
+
+def _of_probe(asked: Asked, probe: WrittenProbe) -> Origin:
+    sha256, path = probed_file(probe, asked.video_id)
+    given, model = read_receipt(probe.tree).given, probe.header.provenance["models"][probe.lines[0].model]
+    return Origin(
+        link=probe_row(probe, asked.video_id, asked.second),
+        sha256=sha256,
+        path=path,
+        bundle=_bundle(probe.path.parent, given),
+        weights_sha256=model["weights_sha256"],
+        model=model["name"],
+        given=given,
     )
 
 

@@ -16,6 +16,7 @@ from ophclip.model_options import ModelConfig
 from ophclip.monitoring import TITLES
 from ophclip.objectives import RetrievalMode
 from ophclip.probe_options import ProbeConfig, ProbeHead
+from ophclip.serving_options import ServingConfig, UploadLimits
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "exp").glob("*.yaml"))
@@ -67,6 +68,7 @@ def test_other_primaries_compose() -> None:
     assert compose("zeroshot", [], ZeroShotConfig) == ZeroShotConfig()
     assert compose("retrieval", ["seed=2"], MatchingConfig) == MatchingConfig(seed=2)
     assert compose("index", ["stride_seconds=1"], IndexConfig) == IndexConfig(stride_seconds=1.0)
+    assert compose("serve", ["limits.clip_mb=3"], ServingConfig) == ServingConfig(limits=UploadLimits(clip_mb=3))
     assert compose("demo", ["out=here"], DemoConfig).out == "here"
     assert compose("probe", [], ProbeConfig) == ProbeConfig()
     assert compose("probe", ["heads=[linear,finetune]"], ProbeConfig).heads == [ProbeHead.LINEAR, ProbeHead.FINETUNE]

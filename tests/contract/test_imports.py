@@ -46,6 +46,8 @@ LIGHT = (
     "ophclip.models.description",
     "ophclip.search.build",
     "ophclip.search.index",
+    "ophclip.serving.decoding",
+    "ophclip.serving.tokens",
     "ophclip.tracing.run",
     "ophclip.train",
     "ophclip.training.export",
@@ -99,7 +101,7 @@ def test_help_of_every_command_loads_nothing_heavy() -> None:
 
     commands = ["", *getattr(get_command(app), "commands")]  # noqa: B009  a group has it, its base class does not
     expected = {"demo", "simulate", "ingest", "train", "index", "search", "bundle"}
-    expected |= {"zeroshot", "embed", "probe", "retrieval", "report", "compare", "verify", "trace"}
+    expected |= {"zeroshot", "embed", "probe", "retrieval", "report", "compare", "verify", "trace", "serve", "token"}
     assert {*expected, "doctor"} <= set(commands)
     run = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -114,7 +116,9 @@ def test_the_package_itself_loads_nothing_but_the_standard_library() -> None:
 def test_public_surface() -> None:
     import ophclip
 
-    assert ophclip.__all__ == ["__version__", "load", "load_bundle", "open_index", "train"]
+    assert ophclip.__all__ == [
+        "__version__", "create_model_and_transforms", "get_tokenizer", "load", "load_bundle", "open_index", "train",
+    ]  # fmt: skip
     for name in ophclip.__all__:
         assert getattr(ophclip, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):

@@ -19,6 +19,7 @@ import torch
 
 from ophclip.cli import main
 from ophclip.config import ZeroShotConfig
+from ophclip.evaluation.comparing import compare_results
 from ophclip.evaluation.datasets import read_phase_table
 from ophclip.evaluation.embedding_writer import embed_dataset
 from ophclip.evaluation.probes.cells import read_truth
@@ -32,6 +33,7 @@ from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
 from ophclip.models.bundle import load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.probe_options import FineTuneConfig, ProbeConfig, ProbeHead, TemporalHeadConfig
+from ophclip.tracing.run import trace
 
 COLOURS = ((200, 30, 30), (30, 200, 30), (30, 30, 200))
 LABELS = ("incision", "rhexis", "phaco")
@@ -303,3 +305,33 @@ def test_a_folder_of_vectors_is_probed_without_videos_and_says_the_same_as_the_m
     tuned = replace(config, heads=[ProbeHead.FINETUNE])
     with pytest.raises(ValueError, match=r"^heads: finetune trains bundles and open_clip's folders"):
         probe_dataset(tmp_path / "vectors", "phase-table", table, tmp_path / "alone", config=tuned)
+
+
+def test_two_probes_are_compared_and_a_second_of_one_is_traced(place: Path, tmp_path: Path) -> None:
+    config = replace(QUICK, heads=[ProbeHead.KNN], shots=[1])
+    runs = {"first": ("bundle", config), "second": ("generic", config), "other": ("bundle", replace(config, draws=1))}
+    trees = {
+        name: probe_dataset(place / bundle, "phase-table", place / "phases.csv", tmp_path / name, config=given).tree
+        for name, (bundle, given) in runs.items()
+    }
+    rows = {row.figure: row for row in compare_results(tmp_path / "first", tmp_path / "second" / "probe_result.json")}
+    written = [row for row in trees["second"]["figures"] if row["model"] == trees["second"]["figures"][0]["model"]]
+    assert len(rows) == sum(len(row["figures"]) for row in written) > 10
+    one_shot = next(row for row in written if row["shots"] == 1)
+    assert rows["f1, knn, 1-shot"].difference.second == pytest.approx(one_shot["figures"]["f1"]["mean"])
+    same = compare_results(tmp_path / "first", tmp_path / "first")
+    assert {(row.difference.difference, row.difference.p) for row in same} == {(0.0, 1.0)}
+    with pytest.raises(ValueError, match="cannot be compared: different draws of training sets: 2, 1; probe both"):
+        compare_results(tmp_path / "first", tmp_path / "other")
+    with pytest.raises(ValueError, match="different tasks, one of them is a probe"):
+        compare_results(tmp_path / "first", tmp_path)
+    truth = read_truth(tmp_path / "first")
+    video, second = truth.video_ids[-1], float(truth.seconds_n[-1])
+    found = trace(tmp_path / "first", video, second + 0.5)
+    assert not found.broken
+    facts = found.links[0].facts
+    assert facts["truth"] == trees["first"]["classes"][int(truth.labels[-1])]
+    learned = {f"{row['videos']}-videos" if row["videos"] else f"{row['shots']}-shot" for row in written}
+    assert {row["learned_from"] for row in facts["predictions"]} == learned
+    missing = trace(tmp_path / "first", "nobody", 1.0)
+    assert "nobody is no test video of" in missing.links[0].reason

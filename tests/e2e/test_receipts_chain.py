@@ -388,12 +388,28 @@ def test_a_result_on_a_training_video_says_so_in_every_place(
             ("a", Evidence.CONTENT.value), ("b", Evidence.NAME.value),
         ]  # fmt: skip
         assert _run(monkeypatch, "verify", place / name) == 0
-        assert "made on videos that the model was trained on: a (1 of 2)" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "equal, from predictions and videos" in said
+        assert "made on videos that the model was trained on: a (1 of 2)" in said
         assert _run(monkeypatch, "compare", place / name, place / name) == 0
         assert capsys.readouterr().out.count("made on videos that the model was trained on: a (1 of 2)") == 2
     videos, prompts = (place / "videos",), str(place / "prompts.yaml")
     bundle, table = place / "bundle", place / "phases.csv"
     assert verify_from_videos(place / "result", bundle, "phase-table", table, prompts=prompts, videos=videos) == ()
+
+
+def test_a_result_that_was_moved_is_computed_from_its_videos_where_told_what_lies_where(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "far" / "away" / "result"
+    shutil.copytree(place / "result", moved)
+    assert _run(monkeypatch, "verify", moved) == 0
+    assert "is gone; say with --bundle where it lies now)" in capsys.readouterr().out
+    told = ["--bundle", place / "bundle", "--root", place / "phases.csv", "--videos", place / "videos"]
+    assert _run(monkeypatch, "verify", moved, *told) == 2
+    assert "prompts.yaml is gone; say with --prompts" in capsys.readouterr().err
+    assert _run(monkeypatch, "verify", moved, *told, "--prompts", place / "prompts.yaml") == 0
+    assert "equal, from predictions and videos" in capsys.readouterr().out
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

@@ -12,8 +12,7 @@ from ingest.config import IngestConfig
 from ingest.manifest import Manifest, Outcome, State, VideoRow
 from ingest.repeats import dense_fingerprint
 from ingest.shards import sha256_of
-from ophclip.evaluation.copies import leakage_of
-from ophclip.evaluation.leakage import Evidence, Finding
+from ophclip.evaluation.leakage import Evidence, Finding, leakage_of
 
 TRAINED = ("laparoscopy_silent", "narrated_cataract")
 

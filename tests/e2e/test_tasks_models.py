@@ -255,11 +255,11 @@ def test_a_folder_of_open_clips_is_opened_as_open_clip_opens_it(small_models: Pa
 
 def test_the_releases_of_an_architecture_say_how_pictures_are_prepared(tmp_path: Path) -> None:
     """open_clip's default would show SigLIP pictures in the wrong colours."""
-    from ophclip.models.open_clip_model import _preprocessing
+    from ophclip.models.open_clip_model import released_looks
 
-    assert _preprocessing("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
-    assert _preprocessing("ViT-B-32") == {} or _preprocessing("ViT-B-32")["mean"][0] == pytest.approx(0.48145466)
-    assert _preprocessing("small-clip") == {}
+    assert released_looks("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
+    assert released_looks("ViT-B-32") == {} or released_looks("ViT-B-32")["mean"][0] == pytest.approx(0.48145466)
+    assert released_looks("small-clip") == {}
 
 
 @pytest.mark.parametrize(

@@ -275,8 +275,8 @@ def test_pictures_and_texts_of_a_painted_world_find_each_other(corpus: Path, tmp
 
     pictures = [torch.tensor(colour, dtype=torch.uint8).expand(64, 64, 3).numpy() for colour in COLOURS.values()]
     with torch.no_grad():
-        seen = model.encode_frames(preprocess(pictures), normalise=True)
-        said = model.encode_text(tokenizer([f"{name} surgery" for name in COLOURS]), normalise=True)
+        seen = model.encode_image(preprocess(pictures), normalize=True)
+        said = model.encode_text(tokenizer([f"{name} surgery" for name in COLOURS]), normalize=True)
     assert int(((said @ seen.T).argmax(dim=1) == torch.arange(len(COLOURS))).sum()) >= 5
 
 

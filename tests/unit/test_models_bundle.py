@@ -97,7 +97,7 @@ def test_a_bundle_carries_the_bias_of_sigmoids(tmp_path: Path) -> None:
 def test_the_public_door_gives_the_three_things(tmp_path: Path) -> None:
     save_bundle(tmp_path / "bundle", build_model(tiny()), tiny(), {})
     model, preprocess, tokenizer = ophclip.load(tmp_path / "bundle")
-    assert model.encode_frames(preprocess(pictures())).shape == (3, 32)
+    assert model.encode_image(preprocess(pictures())).shape == (3, 32)
     assert model.encode_text(tokenizer(TEXTS)).shape == (2, 32)
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ingest.atomic import write_json
-from ophclip.evaluation.copies import leakage_of
-from ophclip.evaluation.leakage import Leakage
+from ophclip.evaluation.leakage import Leakage, look_for_leakage
 from ophclip.evaluation.metrics import Floats
 from ophclip.evaluation.plots import save_figure
 from ophclip.evaluation.probes.budgets import Budget, drawn_picks, share_budgets
@@ -148,7 +147,7 @@ class _Work:
         self.files = {
             name: SourceFile(path=relative(path, self.out), sha256=hashes[name]) for name, path in paths.items()
         }
-        self.leakage = leakage_of(model.model.training, hashes, paths, None)
+        self.leakage = look_for_leakage(model.model.training, hashes)
 
     def _cell(self, model: Contender, cell: Cell, train: Sequence[ProbeVideo], test: Sequence[ProbeVideo]) -> Finished:
         inputs = self._inputs(model, cell)
