@@ -3,8 +3,8 @@
 `probe`, `picture_seconds`, `frames_at` and `frame_blocks` are those of `ingest.media.probe` and `ingest.media.readers`:
 same arguments, same pictures, same errors. A process is started the first time (a second), serves one call at a time
 and is kept for the next; one that crashes or stands still costs the file that it was at. JSON and raw pictures come
-back over a socket, never a pickle, so that what takes a decoder over gains nothing by it here. Where bubblewrap works, the
-process has no network and a read-only disk.
+back over a socket, never a pickle, so that what takes a decoder over gains nothing by it here. Where bubblewrap works,
+the process has no network and a read-only disk.
 
 The workers of `ophclip ingest` are processes of their own already: `memory_bounded` is what they need besides.
 """
