@@ -213,9 +213,7 @@ def damage(work: Path, step: int) -> None:
 
 
 def strip_finish(path: Path) -> None:
-    content = json.loads(path.read_text())
-    content.pop("finished", None)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "finished": None}))
 
 
 if __name__ == "__main__":
