@@ -8,6 +8,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
+from ophclip.complaints import one_line
 from ophclip.composing import config_folder, register, typed
 from ophclip.config import TrainConfig
 from ophclip.progress import shown
@@ -33,7 +34,7 @@ def main(composed: DictConfig) -> None:
     except (ValueError, OSError) as error:
         if os.environ.get("OPHCLIP_DEBUG"):
             raise
-        print(f"ophclip: {error}", file=sys.stderr)  # noqa: T201
+        print(f"ophclip: {one_line(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     print(result.bundle)  # noqa: T201
 

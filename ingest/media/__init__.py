@@ -5,9 +5,8 @@ which is a worker of `ophclip ingest`.
 """
 
 from ingest.config import Reader
-from ingest.media.confine import frame_blocks, frames_at, probe
+from ingest.media.confine import frame_blocks, frames_at, picture_seconds, probe
 from ingest.media.decode import Scan, read_audio, scan
-from ingest.media.probe import picture_seconds
 from ingest.media.readers import installed_readers
 
 __all__ = [

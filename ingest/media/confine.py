@@ -1,10 +1,10 @@
 """Decoding a stranger's file in a process of its own, with limits on what it may take and no way to write.
 
-`probe`, `frames_at` and `frame_blocks` are those of `ingest.media.probe` and `ingest.media.readers`: same arguments,
-same pictures, same errors. A process is started the first time (a second), serves one call at a time and is kept for
-the next; one that crashes or stands still costs the file that it was at. JSON and raw pictures come back over a socket,
-never a pickle, so that what takes a decoder over gains nothing by it here. Where bubblewrap works, the process has no
-network and a read-only disk.
+`probe`, `picture_seconds`, `frames_at` and `frame_blocks` are those of `ingest.media.probe` and `ingest.media.readers`:
+same arguments, same pictures, same errors. A process is started the first time (a second), serves one call at a time
+and is kept for the next; one that crashes or stands still costs the file that it was at. JSON and raw pictures come
+back over a socket, never a pickle, so that what takes a decoder over gains nothing by it here. Where bubblewrap works,
+the process has no network and a read-only disk.
 
 The workers of `ophclip ingest` are processes of their own already: `memory_bounded` is what they need besides.
 """
@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from ingest.config import Reader
 from ingest.config.sources import LimitsConfig
 from ingest.media.container import too_much
+from ingest.media.probe import picture_seconds as picture_seconds_here
 from ingest.media.probe import probe as probe_here
 from ingest.media.readers import frame_blocks as frame_blocks_here
 from ingest.media.readers import in_asked_order, require_reader
@@ -44,8 +45,8 @@ _STALL_SECONDS = 900.0
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from ingest.media.confine import serve; serve(int(sys.argv[1]))"
 _BUBBLEWRAP = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-net", "--unshare-ipc", "--cap-drop", "ALL")
 _LENGTH = struct.Struct("<Q")
-_LONGEST_ANSWER_BYTES = 1 << 24
-"""Of those that are no pictures."""
+_LONGEST_ANSWER_BYTES = 1 << 26
+"""Of those that are no pictures: the seconds of all pictures of twelve hours."""
 
 
 def probe(path: Path) -> Probe:
@@ -53,6 +54,13 @@ def probe(path: Path) -> Probe:
     with _decoder(path) as decoder:
         decoder.ask(call="probe")
         return Probe(**decoder.answer()["probe"])
+
+
+def picture_seconds(path: Path) -> NDArray[np.float64]:
+    """As `ingest.media.probe.picture_seconds`."""
+    with _decoder(path) as decoder:
+        decoder.ask(call="seconds")
+        return np.asarray(decoder.answer()["seconds"], dtype=np.float64)
 
 
 def frames_at(
@@ -240,6 +248,9 @@ def _serve(far: socket.socket, question: dict[str, Any]) -> None:
     path = Path(question["path"])
     if question["call"] == "probe":
         _tell(far, probe=asdict(probe_here(path)))
+        return
+    if question["call"] == "seconds":
+        _tell(far, seconds=picture_seconds_here(path).tolist())
         return
     side_px, reader = question["short_side_px"], Reader(question["reader"])
     blocks = frame_blocks_here(path, question["seconds"], question["block"], short_side_px=side_px, reader=reader)

@@ -14,6 +14,7 @@ import typer
 import ophclip
 from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, search, serving, trace
 from ophclip.cli.arguments import Overrides, quoted
+from ophclip.complaints import one_line
 
 app = typer.Typer(
     add_completion=False,
@@ -43,18 +44,8 @@ def main() -> None:
     except (ValueError, OSError, sqlite3.DatabaseError) as error:
         if os.environ.get("OPHCLIP_DEBUG"):
             raise
-        typer.echo(f"ophclip: {_told(error)}", err=True)
+        typer.echo(f"ophclip: {one_line(error)}", err=True)
         sys.exit(2)
-
-
-def _told(error: Exception) -> str:
-    """One line; what the system and SQLite say gets its remedy here."""
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}; give another path, or make this one readable and writable"
-    if isinstance(error, sqlite3.DatabaseError):
-        return f"a database is damaged ({text}); make the index or corpus anew, or restore it"
-    return text
 
 
 @app.callback(invoke_without_command=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ingest.weights import resolve_weights
 
+_ANSWER_SECONDS = 30.0
+
 
 def model_path(spec: str, option: str) -> Path:
     """The file or folder that `spec` names: a local path, `package:...`, or a hub name that lies in the cache.
@@ -56,14 +58,30 @@ def fetch(name: str) -> Path:
 
     if not _is_hub_name(name):
         raise ValueError(f"{name}: no such folder, and no hub name either; give a folder or OWNER/NAME")
+    silent = not _answers(name)
     try:
-        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        kinds = ["*.json", "*.txt", "*.safetensors"]
+        folder = Path(snapshot_download(name, allow_patterns=kinds, local_files_only=silent))
         if not list(folder.glob("*.safetensors")):
-            snapshot_download(name, allow_patterns="*.bin")
+            snapshot_download(name, allow_patterns="*.bin", local_files_only=silent)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = "it does not answer" if silent else next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{name}: cannot be fetched from the Hugging Face hub ({reason}); give a folder") from error
     return folder
+
+
+def _answers(name: str) -> bool:
+    """Whether the hub says anything at all of a model, be it no: its client waits for that without end."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled  # type: ignore[attr-defined]
+
+    try:
+        HfApi().model_info(name, revision="main", timeout=_ANSWER_SECONDS)
+    except (HfHubHTTPError, OfflineModeIsEnabled):
+        return True
+    except HTTPError:
+        return False
+    return True
 
 
 def fetch_missing(names: list[str]) -> None:

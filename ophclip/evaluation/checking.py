@@ -18,9 +18,9 @@ from ophclip.evaluation.records import (
     PhaseDataset,
     PhaseVideo,
     PresenceDataset,
-    PresenceVideo,
     Task,
     labelled_files,
+    last_line,
     outlasting_seconds,
 )
 from ophclip.evaluation.tables import video_files
@@ -152,14 +152,8 @@ def _past_the_end(dataset: Dataset) -> Iterator[str]:
             yield str(error)
             continue
         if over := outlasting_seconds(video, seconds):
-            yield f"{_last_line(video)}labelled until {seconds + over:.1f} s, but {video.path} ends at {seconds:.1f} s"
-
-
-def _last_line(video: PhaseVideo | PresenceVideo) -> str:
-    """File and line of the label that ends last, as far as they are known."""
-    segments = video.segments if isinstance(video, PhaseVideo) else ()
-    where = max(segments, key=lambda part: part.end_seconds).where if segments else ""
-    return f"{where}: " if where else f"{video.video_id}: "
+            where = last_line(video) or video.video_id
+            yield f"{where}: labelled until {seconds + over:.1f} s, but {video.path} ends at {seconds:.1f} s"
 
 
 def _some(names: Sequence[str]) -> str:

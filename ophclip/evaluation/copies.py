@@ -78,15 +78,21 @@ def look_for_copies(
         "min_share": config.min_share,
         "min_similarity": config.min_similarity,
     }
-    return replace(
-        leakage, thresholds=thresholds, reason="" if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
-    )
+    reason = _without_vectors(trained_on, vectors) if ways[Evidence.PICTURES] else _why_not(trained_on, covered)
+    return replace(leakage, thresholds=thresholds, reason="" if ways[Evidence.VECTORS] else reason)
 
 
 def _why_not(trained_on: Path, covered: bool) -> str:
     if covered:
         return "pictures were not all compared: a video is too short"
     return f"pictures were not all compared: {trained_on} lacks fingerprints of training videos; ingest it again"
+
+
+def _without_vectors(trained_on: Path, stored: bool) -> str:
+    """What vectors find and pictures do not: a copy that was turned or written over."""
+    if stored:
+        return "vectors were not compared: a video changes for too short a time"
+    return f"vectors were not compared: {trained_on} has none; ingest it again with duplicates.model={LITE}"
 
 
 def fingerprints_of_files(files: Mapping[str, Path]) -> Fingerprints:

@@ -154,6 +154,12 @@ def outlasting_seconds(video: PhaseVideo | PresenceVideo, duration_seconds: floa
     return last - duration_seconds if last - duration_seconds > SLACK_SECONDS else 0.0
 
 
+def last_line(video: PhaseVideo | PresenceVideo) -> str:
+    """File and line of the label that ends last, empty where they are not known."""
+    segments = video.segments if isinstance(video, PhaseVideo) else ()
+    return max(segments, key=lambda part: part.end_seconds).where if segments else ""
+
+
 def labelled_files(dataset: Dataset) -> dict[str, Path]:
     """Every labelled file by its id."""
     if isinstance(dataset, FileDataset):

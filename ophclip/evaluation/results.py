@@ -142,6 +142,8 @@ class PhaseResult:
     """By attribute and its value, and by length."""
     past_the_end: Mapping[str, float] = field(default_factory=dict)
     """By how many seconds the labels of a video outlast it, where they do: those are not scored."""
+    last_lines: Mapping[str, str] = field(default_factory=dict)
+    """File and line of the label that ends last, of the videos in `past_the_end`, for the headline."""
     receipt: Receipt = field(default_factory=Receipt)
 
     @property
@@ -151,7 +153,7 @@ class PhaseResult:
         return (
             f"{self.provenance.protocol}: macro F1 {f1} "
             f"(chance {self.chance['f1']:.3f}), accuracy {accuracy.mean:.3f}, {len(self.videos)} videos"
-            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
+            f"{_outlasted(self.past_the_end, self.last_lines)}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -227,7 +229,7 @@ class PresenceResult:
         return (
             f"{self.provenance.protocol}: mAP {precision} "
             f"(chance {self.chance:.3f}), {len(self.videos)} videos"
-            f"{_outlasted(self.past_the_end)}{self.receipt.leakage.alarm}"
+            f"{_outlasted(self.past_the_end, {})}{self.receipt.leakage.alarm}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -339,12 +341,13 @@ def _score_row(score: PhaseScore, classes: Sequence[str]) -> dict[str, Any]:
     return {**row, "undefined": score.undefined, "f1_by_class": _by_class(classes, score.f1_c)}
 
 
-def _outlasted(past_the_end: Mapping[str, float]) -> str:
+def _outlasted(past_the_end: Mapping[str, float], lines: Mapping[str, str]) -> str:
     if not past_the_end:
         return ""
     worst = max(past_the_end, key=lambda name: past_the_end[name])
+    where = f"{lines[worst]}: " if lines.get(worst) else ""
     more = f" and those of {len(past_the_end) - 1} more theirs" if len(past_the_end) > 1 else ""
-    told = f"labels of {worst} outlast the video by {past_the_end[worst]:g} s{more}"
+    told = f"{where}labels of {worst} outlast the video by {past_the_end[worst]:g} s{more}"
     return f"; {told}: not scored, see `ophclip datasets check`"
 
 

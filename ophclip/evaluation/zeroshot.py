@@ -26,6 +26,7 @@ from ophclip.evaluation.records import (
     PresenceDataset,
     Source,
     class_ids_at,
+    last_line,
     outlasting_seconds,
     phase_split_hash,
 )
@@ -84,7 +85,8 @@ def evaluate_phases(
         for video in dataset.videos
         for clip in rank_clips(video, dataset.classes, *similarity(store, video.path, vectors_cd, config))
     ]
-    return phase_result(
+    over = past_the_end(store, dataset)
+    result = phase_result(
         provenance,
         spent.throughput([video.path for video in dataset.videos]),
         dataset.classes,
@@ -96,8 +98,10 @@ def evaluate_phases(
         },
         attributes={video.video_id: video.attributes for video in dataset.videos},
         transitions=transitions,
-        past_the_end=past_the_end(store, dataset),
+        past_the_end=over,
     )
+    lines_of = {video.video_id: last_line(video) for video in dataset.videos if video.video_id in over}
+    return replace(result, last_lines=lines_of)
 
 
 def past_the_end(store: EmbeddingStore, dataset: PhaseDataset | PresenceDataset) -> dict[str, float]:

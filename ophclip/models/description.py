@@ -122,7 +122,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not readable as JSON ({error}); {REMEDY}") from error
     if not isinstance(described, dict) or described.get("format_version") != FORMAT_VERSION:
         raise ValueError(f"{path}: expected format_version {FORMAT_VERSION}; {REMEDY}")
-    if not {"model", "weights_sha256"} <= described.keys():
+    if not isinstance(described.get("model"), dict) or "weights_sha256" not in described:
         raise ValueError(f"{path}: expected the fields model and weights_sha256; {REMEDY}")
     return described
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.atomic import write_json
+from ingest.parsing import parse_json
 from ophclip.search.queries import query_wordings
 
 CALIBRATION_NAME = "calibration.json"
@@ -115,7 +116,7 @@ def read_calibration(folder: Path, weights_sha256: str) -> Calibration | None:
     if not path.is_file():
         return None
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parse_json(path.read_text(encoding="utf-8"))
         version = tree.pop("format")
         calibration = _of_tree(tree)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,14 +15,20 @@ from numpy.typing import NDArray
 
 from ingest.shards import encode_jpeg
 from ophclip.data.pictures import normalise
+from ophclip.evaluation.metrics import Floats
+from ophclip.evaluation.vectors import unit
 from ophclip.models.bundle import Loaded
 from ophclip.models.spatial import spatial_features, takes_any_size
+from ophclip.search.instruments import described_labels
+from ophclip.search.queries import query_vector_of_text
 
 _SCALES = (1.5, 2.0)
 """Short sides of the pictures that a tower without positions looks at, in its own side: finer grids than its own."""
 _CELL_PX = 32
 _SMALLEST_PX = 16
 _OPACITY = 0.55
+_SHARED: dict[str, Floats] = {}
+"""By the SHA-256 of weights: what the vectors of all instruments have in common, of unit length."""
 _QUALITY = 85
 
 
@@ -38,8 +44,8 @@ class HeatMap:
 def heat_map(loaded: Loaded, pixels_hwc: NDArray[np.uint8], query_d: NDArray[np.floating]) -> HeatMap:
     """How much each place of a picture adds to the score of a query.
 
-    A cell's value is the inner product of its vector, before it is scaled to length one, with the query: with
-    convolutions and a mean over the grid, these are the parts of which the picture's score is the mean.
+    A cell's value is the inner product of its vector, before it is scaled to length one, with what is `distinctive` of
+    the query: with convolutions and a mean over the grid, the picture's score is the mean of these.
 
     Args:
         loaded: the bundle.
@@ -50,7 +56,7 @@ def heat_map(loaded: Loaded, pixels_hwc: NDArray[np.uint8], query_d: NDArray[np.
         ValueError: no such picture, a vector of another width, or a tower whose cells are not known.
     """
     _require(loaded, pixels_hwc, query_d)
-    query = torch.from_numpy(np.asarray(query_d, dtype=np.float32)).to(loaded.model.device)
+    query = torch.from_numpy(distinctive(loaded, query_d)).to(loaded.model.device)
     height, width = pixels_hwc.shape[:2]
     total_hw, weight_hw = np.zeros((height, width)), np.zeros((height, width))
     for part, seen_hwc in _looks(loaded, pixels_hwc):
@@ -65,6 +71,19 @@ def heat_map(loaded: Loaded, pixels_hwc: NDArray[np.uint8], query_d: NDArray[np.
     row, column = np.unravel_index(int(values_hw.argmax()), values_hw.shape)
     scaled_hw = (values_hw - low) / max(high - low, 1e-12)
     return HeatMap(values_hw=scaled_hw.astype(np.float32), peak_xy=(float(column) + 0.5, float(row) + 0.5))
+
+
+def distinctive(loaded: Loaded, query_d: NDArray[np.floating]) -> NDArray[np.float32]:
+    """A query without its part along the mean of all instruments' vectors: what it has in common with any of them.
+
+    That part answers wherever there is surgery. A picture as a query has little of it and stays as it is.
+    """
+    if loaded.weights_sha256 not in _SHARED:
+        vectors = [query_vector_of_text(loaded, label) for label in described_labels()]
+        _SHARED[loaded.weights_sha256] = unit(np.mean(vectors, axis=0, dtype=np.float64))
+    shared_d = _SHARED[loaded.weights_sha256]
+    wanted_d = np.asarray(query_d, dtype=np.float64)
+    return (wanted_d - (wanted_d @ shared_d) * shared_d).astype(np.float32)
 
 
 def overlay_jpeg(pixels_hwc: NDArray[np.uint8], heat: HeatMap) -> bytes:

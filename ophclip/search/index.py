@@ -26,7 +26,8 @@ from ophclip.search.queries import instrument_named
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
 
-_FIRST_FETCH = 200
+_SPANS_A_HIT = 12
+"""Spans looked at first for each hit: several merge into one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,7 +269,7 @@ class SearchIndex:
         contents = self._contents
         allowed_v = contents.facets.allowed(filters) if filters else None
         table = contents.tables[Level(level)]
-        fetch = _FIRST_FETCH
+        fetch = k * _SPANS_A_HIT
         while True:
             rows, scores = table.search(query_d, fetch, allowed_v)
             ranked = [

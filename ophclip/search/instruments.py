@@ -40,6 +40,11 @@ def prompts_of(label: str) -> PromptClass | None:
     return _described().get(label)
 
 
+def described_labels() -> tuple[str, ...]:
+    """The labels of the instruments that the prompts describe, in their order."""
+    return tuple(_described())
+
+
 def suggestions(prefix: str, limit: int = 8) -> list[str]:
     """Names of instruments, techniques, phases and procedures in which a word begins with `prefix`, at most `limit`.
 
@@ -53,7 +58,7 @@ def suggestions(prefix: str, limit: int = 8) -> list[str]:
         raise ValueError(f"suggestions: limit is {limit} and must be at least 1")
     wanted = normal(prefix)
     if not wanted:
-        return list(_described())[:limit]
+        return list(described_labels()[:limit])
     found = [one for one in _suggestible() if f" {wanted}" in f" {one[0]}"]
     found.sort(key=lambda one: (not one[0].startswith(wanted), one[1], len(one[0]), one[0]))
     return [written for _, _, written in found[:limit]]

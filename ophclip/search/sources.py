@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State
+from ingest.parsing import parse_json
 from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
 
@@ -133,7 +133,7 @@ def _sidecar(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); mend or remove it") from error
     if not isinstance(about, dict):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingest.atomic import write_json
+from ingest.parsing import parse_json
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFIX = "oph_"
@@ -52,7 +52,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     if path.stat().st_mode & 0o077:
         raise ValueError(f"{path}: other users may read it; run `chmod 600 {path}`")
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["tokens"]
+        rows = parse_json(path.read_text(encoding="utf-8"))["tokens"]
         return tuple(Token(**{**row, "scope": Scope(row["scope"])}) for row in rows)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: no file of tokens; make one with `ophclip token create`") from error

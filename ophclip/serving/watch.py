@@ -26,8 +26,8 @@ from ophclip.serving_options import ServingConfig
 
 LOG = logging.getLogger("ophclip.serving")
 _CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 _HEADERS = {
     "Content-Security-Policy": _CONTENT_POLICY,

@@ -110,7 +110,7 @@ class RunFolder:
     def _read(self) -> dict[str, Any]:
         try:
             content: dict[str, Any] = parse_json(self._record.read_text(encoding="utf-8"))
-            if content["version"] == FORMAT_VERSION:
+            if content["version"] == FORMAT_VERSION and isinstance(content["config"], dict) and "finished" in content:
                 return content
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self._record}: not readable ({error}); give another out=FOLDER") from error

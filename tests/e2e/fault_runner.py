@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import resource
@@ -15,7 +16,9 @@ import shutil
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,12 @@ def deaf(_config: object) -> Any:
     return None
 
 
+def jumping_clock(_folder: Path) -> None:
+    """Let every look at the wall clock find it hours further or hours back."""
+    true, jumps = time.time, itertools.cycle((0, 5, -7, 1, -1, 48, -30))
+    time.time = lambda: true() + 3600.0 * next(jumps)  # type: ignore[assignment]
+
+
 def watch(faults: Faults) -> None:
     """Let every touch of the corpus count: files, folders, flushes, statements, samples."""
     sys.addaudithook(faults.audited)
@@ -129,15 +138,15 @@ def run(source: Path, corpus: Path) -> None:
     ingest.run.ingest(source, corpus, config)
 
 
-def attempt(source: Path, corpus: Path, prepare: Callable[[], Faults | None]) -> tuple[int, str, int]:
-    """Ingest in a process of its own: its wait status, what it said, and how much it counted."""
+def attempt(work: Callable[[], object], prepare: Callable[[], Faults | None]) -> tuple[int, str, int]:
+    """Work in a process of its own: its wait status, what it said, and how much it counted."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         faults, said = None, ""
         try:
             faults = prepare()
-            run(source, corpus)
+            work()
         except ValueError as error:
             said = str(error)
         except BaseException as error:  # noqa: BLE001 whatever else comes out is what the test wants to see
@@ -197,6 +206,7 @@ def points(
     def limited(size: int) -> Callable[[Path], None]:
         return lambda _corpus: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
+    yield "clock", 0, jumping_clock
     for at in range(1, total + 1, step):
         yield "kill", at, watched(at, kill)
     for at in range(1, errors + 1, 2 * step):
@@ -210,21 +220,22 @@ def points(
 def main(source: Path, work: Path, step: int) -> None:
     run(source, work / "warm")  # word lists, pronunciations, models: what a process reads once, forked ones need not
     whole = work / "whole"
-    status, said, total = attempt(source, whole, lambda: _counted(whole, kill))
+    into = partial(partial, run, source)
+    status, said, total = attempt(into(whole), lambda: _counted(whole, kill))
     assert (status, said) == (0, ""), (status, said)
     expected = snapshot(whole)
     shutil.rmtree(whole)
-    _status, _said, errors = attempt(source, whole, lambda: _counted(whole, fail(errno.EIO)))
+    _status, _said, errors = attempt(into(whole), lambda: _counted(whole, fail(errno.EIO)))
     assert snapshot(whole) == expected, "two undisturbed runs differ"
     largest = max(path.stat().st_size for path in whole.rglob("*") if path.is_file())
     for kind, at, prepare in points(total, errors, largest, step):
         corpus = work / "broken"
-        status, said, count = attempt(source, corpus, lambda: prepare(corpus))  # noqa: B023 called at once
+        status, said, count = attempt(into(corpus), lambda: prepare(corpus))  # noqa: B023 called at once
         if kind == "kill" and status == 0 and count < at:
             shutil.rmtree(corpus)
             continue  # a quicker run than the one counted, with fewer notes of progress: it was over before the point
         clean = visible_shards_are_whole(corpus)
-        again = attempt(source, corpus, lambda: None)
+        again = attempt(into(corpus), lambda: None)
         same = again[:2] == (0, "") and snapshot(corpus) == expected
         print(json.dumps([kind, at, status, said, clean, same, again[1]]), flush=True)  # noqa: T201
         shutil.rmtree(corpus)

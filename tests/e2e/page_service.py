@@ -111,7 +111,8 @@ class Service:
 @contextmanager
 def serving(index: Path, log: Path, *options: str) -> Iterator[Service]:
     """`ophclip serve INDEX` on a free port, ready."""
-    command = [sys.executable, "-m", "ophclip.cli", "serve", str(index), "--port", "0", "threads=1", *options]
+    command = [sys.executable, "-m", "ophclip.cli", "serve", str(index), "--port", "0", *options]
+    command += ["threads=1", "limits.decoders=1"]
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stderr=stderr, env={**os.environ, "OMP_NUM_THREADS": "1"})
     service = Service(address="", process=process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ import ophclip
 from ophclip.cli import app
 from ophclip.composing import compose
 from ophclip.config import TrainConfig
-from ophclip.data.hub import push
+from ophclip.data.hub import fetch, push
 from ophclip.models.bundle import save_bundle
 from ophclip.training.export import new_model
 
@@ -157,3 +158,12 @@ def test_what_cannot_be_pushed_is_told_in_one_line(hub: Hub, bundle: Path, tmp_p
     (tmp_path / "empty").mkdir()
     assert CliRunner().invoke(app, ["push", str(tmp_path / "empty"), NAME]).exit_code == 1
     assert not hub.files
+
+
+def test_a_hub_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr("ophclip.data.hub._ANSWER_SECONDS", 0.3)
+        with pytest.raises(ValueError, match=rf"^{NAME}: cannot be fetched .*\(it does not answer\); give a folder"):
+            fetch(NAME)

@@ -42,6 +42,7 @@ def check(found: list[list[object]]) -> None:
         assert same, told
         assert (status == 9) == (kind == "kill"), told
         assert kind == "kill" or "\n" not in str(said), told
+        assert kind != "clock" or not said, told
     struck = [said for kind, _at, _status, said, *_rest in found if kind != "kill" and said]
     assert struck
     odd = [said for said in struck if "what is done is kept" not in str(said) and "cannot be written" not in str(said)]

@@ -27,6 +27,7 @@ from ophclip.evaluation.probes.contenders import from_scratch
 from ophclip.evaluation.probes.finetuning import Pictures, finetune, tuned_scores
 from ophclip.evaluation.probes.run import probe_dataset
 from ophclip.evaluation.probes.samples import ids_of, probe_videos
+from ophclip.evaluation.report.probes import probe_page
 from ophclip.evaluation.similarity import open_store
 from ophclip.evaluation.verifying import verify_result
 from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
@@ -302,6 +303,10 @@ def test_a_folder_of_vectors_is_probed_without_videos_and_says_the_same_as_the_m
     for mine, theirs in zip(alone.tree["figures"], seen.tree["figures"], strict=True):
         assert mine["figures"]["f1"]["mean"] == pytest.approx(theirs["figures"]["f1"]["mean"], abs=1e-3)
     assert set(alone.tree["provenance"]["models"]) == {"bundle"}
+    why = [found.tree["provenance"]["without_random"] for found in (alone, seen)]
+    assert "vectors do not tell their architecture" in why[0]
+    assert why[1] == "not compared with random weights: scratch=false"
+    assert any("vectors do not tell" in line for line in probe_page(alone.tree, alone.path).warnings)
     tuned = replace(config, heads=[ProbeHead.FINETUNE])
     with pytest.raises(ValueError, match=r"^heads: finetune trains bundles and open_clip's folders"):
         probe_dataset(tmp_path / "vectors", "phase-table", table, tmp_path / "alone", config=tuned)

@@ -6,6 +6,7 @@ Vectors are put into a store instead of frames; prompts, scoring, smoothing and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,18 @@ def test_labels_that_outlast_their_video_are_told() -> None:
         last = SECONDS if dataset is phases else SECONDS - 1
         assert found.past_the_end == found.to_json()["past_the_end"] == {"test1": last - 12}
         assert f"labels of test1 outlast the video by {last - 12:g} s: not scored" in found.headline
+
+
+def test_the_line_of_a_label_that_outlasts_its_video_is_named_where_it_is_known() -> None:
+    dataset = _phases(3, "test")
+    videos = tuple(
+        replace(video, segments=tuple(replace(part, where=f"{video.video_id}.csv, line 7") for part in video.segments))
+        for video in dataset.videos
+    )
+    store = _store(dataset, _true)
+    store.put(Path("test1"), np.eye(16)[:12])
+    found = evaluate_phases(store, replace(dataset, videos=videos), PROMPTS, ZeroShotConfig(**DRAWN))
+    assert "; test1.csv, line 7: labels of test1 outlast the video by" in found.headline
 
 
 def _real_lines(root: Path, shift: int) -> list[Timeline]:

@@ -13,9 +13,10 @@ import pytest
 from filming import film, number_of, steady
 
 from ingest.config.sources import LimitsConfig
-from ingest.media import confine, frame_blocks, frames_at, probe, readers
+from ingest.media import confine, frame_blocks, frames_at, picture_seconds, probe, readers
 from ingest.media.confine import memory_bounded
 from ingest.media.decode import scan
+from ingest.media.probe import picture_seconds as picture_seconds_here
 from ingest.media.probe import probe as probe_here
 
 
@@ -34,6 +35,7 @@ def test_the_same_as_without(video: Path, monkeypatch: pytest.MonkeyPatch) -> No
         np.testing.assert_array_equal(one.seconds, other.seconds)
     mixed = [3.1, 0.2, 0.2, 1.7]
     np.testing.assert_array_equal(frames_at(video, mixed).pixels_thwc, readers.frames_at(video, mixed).pixels_thwc)
+    np.testing.assert_array_equal(picture_seconds(video), picture_seconds_here(video))
     monkeypatch.chdir(video.parent)
     assert probe(Path("v.mp4")) == probe_here(video)
     for call in (probe, probe_here):

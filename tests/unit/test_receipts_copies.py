@@ -103,6 +103,7 @@ def test_recoded_cropped_and_mirrored_copies_are_found_and_other_operations_are_
     assert "mirrored" in details["t2"]
     assert found.told == "made on videos that the model was trained on: recoded, cropped, t2 (3 of 5)"
     assert found.checked_by == (Evidence.CONTENT, Evidence.PICTURES, Evidence.NAME)
+    assert found.reason.endswith("has none; ingest it again with duplicates.model=efficientnet_lite0")
     assert (found.thresholds["max_distance"], found.thresholds["min_share"]) == (4.0, 0.6)
     assert read_leakage(found.to_json()) == found
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from ophclip.data.tokenizer import build_tokenizer
 from ophclip.evaluation.pointing import Box, box_within, judged_place
 from ophclip.model_options import ModelConfig, TextConfig, TowerKind, VisualConfig
 from ophclip.models.bundle import Loaded
@@ -15,7 +18,9 @@ from ophclip.models.dual_encoder import build_model
 from ophclip.models.preprocess import build_preprocess
 from ophclip.models.spatial import spatial_features
 from ophclip.search import heat_map as module
-from ophclip.search.heat_map import HeatMap, heat_map, overlay_jpeg
+from ophclip.search.heat_map import HeatMap, distinctive, heat_map, overlay_jpeg
+from ophclip.search.instruments import described_labels
+from ophclip.search.queries import query_vector_of_text
 
 
 @pytest.fixture(scope="module", params=[TowerKind.TIMM, TowerKind.OPEN_CLIP])
@@ -30,7 +35,13 @@ def loaded(request: pytest.FixtureRequest) -> Loaded:
     torch.manual_seed(0)
     model = build_model(config).eval()
     preprocess = build_preprocess(config.visual)
-    return Loaded(model=model, preprocess=preprocess, tokenizer=None, config=config, weights_sha256="")  # type: ignore[arg-type]
+    return Loaded(
+        model=model,
+        preprocess=preprocess,
+        tokenizer=build_tokenizer(config.text),
+        config=config,
+        weights_sha256=f"of {name}",
+    )
 
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:
@@ -68,9 +79,18 @@ def test_a_heat_map_is_made_of_the_towers_cells(loaded: Loaded) -> None:
     found = heat_map(loaded, pixels, query)
     assert np.isfinite(found.values_hw).all()
     if loaded.config.visual.name == "tiny":
-        cells = spatial_features(loaded.model.visual, loaded.preprocess([pixels]))[0] @ torch.tensor(query).float()
+        cells = spatial_features(loaded.model.visual, loaded.preprocess([pixels]))[0] @ torch.from_numpy(
+            distinctive(loaded, query)
+        )
         whole = cv2.resize(cells.numpy(), (64, 64), interpolation=cv2.INTER_LINEAR)
         np.testing.assert_allclose(found.values_hw, (whole - whole.min()) / np.ptp(whole), atol=1e-4)
+
+
+def test_what_instruments_share_is_left_out_of_a_query(loaded: Loaded) -> None:
+    vectors = np.stack([query_vector_of_text(loaded, label) for label in described_labels()])
+    left = np.stack([distinctive(loaded, vector) for vector in vectors])
+    np.testing.assert_allclose(left @ vectors.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(distinctive(loaded, left[0]), left[0], atol=1e-6)
 
 
 def test_a_map_without_a_difference_is_finite_and_drawn() -> None:
@@ -82,13 +102,14 @@ def test_a_map_without_a_difference_is_finite_and_drawn() -> None:
 
 
 def test_odd_pictures_and_queries_are_told(loaded: Loaded) -> None:
-    for pixels, query, message in (
+    odd: list[tuple[Any, NDArray[np.float64], str]] = [
         (picture(64, 64)[..., 0], np.ones(16), "expected a picture of uint8"),
         (picture(64, 64).astype(np.float32), np.ones(16), "found float32"),
         (picture(8, 64), np.ones(16), "at least 16 pixels"),
         (picture(64, 64), np.ones(15), "expected 16 finite numbers"),
         (picture(64, 64), np.full(16, np.nan), "expected 16 finite numbers"),
-    ):
+    ]
+    for pixels, query, message in odd:
         with pytest.raises(ValueError, match=message):
             heat_map(loaded, pixels, query)
 

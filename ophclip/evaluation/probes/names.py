@@ -35,6 +35,16 @@ def named_models(bundle: AnyModel, against: Sequence[AnyModel], config: ProbeCon
     return models
 
 
+def why_not_random(model: AnyModel, config: ProbeConfig) -> str:
+    """Why nothing is compared with random weights, in one line; empty where it is."""
+    if not config.scratch:
+        return "not compared with random weights: scratch=false"
+    if tells_architecture(model):
+        return ""
+    what = "open_clip builds it, not ophclip" if isinstance(model, str) else "vectors do not tell their architecture"
+    return f"not compared with random weights of the same architecture: {what}; give a model of your own as --against"
+
+
 def tells_architecture(model: AnyModel) -> bool:
     """Whether the same model can be built anew: not of vectors, nor where open_clip itself builds it."""
     return not isinstance(model, EmbeddingFolder | str)

@@ -52,15 +52,17 @@ def gain_picture(header: Header, lines: Sequence[Line], chance: Mapping[str, flo
     panels[0, 0].set_ylabel(_NAMES[name], fontsize=9, color=QUIET)
     if rows == 2:
         panels[1, 0].set_ylabel(f"gain of the bundle in {_NAMES[name]}", fontsize=9, color=QUIET)
-    figure.suptitle(_said(header), x=0.008, ha="left", fontsize=9, color=QUIET)
+    figure.suptitle(_said(header, lines), x=0.008, ha="left", fontsize=9, color=QUIET)
     _legend(figure, styles, chance[name])
     return figure
 
 
-def _said(header: Header) -> str:
+def _said(header: Header, lines: Sequence[Line]) -> str:
     tested, draws = len(header.provenance["split"]["test"]), header.options["draws"]
     named = f"{header.provenance['dataset']['name']}, {header.provenance['protocol']}"
-    return f"{named}: mean of {draws} draws of training videos, 95 % intervals over {tested} test videos"
+    told = f"{named}: mean of {draws} draws of training videos, 95 % intervals over {tested} test videos"
+    shots = ", ".join(str(shots) for shots in sorted({line.budget.shots for line in lines if line.budget.shots}))
+    return f"{told}\nfigures of {shots} labelled seconds of each class: cells.csv" if shots else told
 
 
 def _figures(axes: Axes, lines: Sequence[Line], name: str, header: Header, styles: Mapping[str, Style]) -> None:

@@ -30,6 +30,7 @@ from ophclip.evaluation.probes.cells import (
 from ophclip.evaluation.probes.contenders import Contender, contenders
 from ophclip.evaluation.probes.figures import Header, lines_of, result_tree
 from ophclip.evaluation.probes.heads import OF_SHOTS, WITHOUT_CHANCE, Task, answer_of, head_options, tuned_answer
+from ophclip.evaluation.probes.names import why_not_random
 from ophclip.evaluation.probes.parting import Parted
 from ophclip.evaluation.probes.picture import gain_picture
 from ophclip.evaluation.probes.run import RESULT_NAME, Probed
@@ -68,9 +69,8 @@ def probe_parts(
         work.probe(model)
     assert work.truth is not None
     receipt = Receipt(given=given, files=work.files, leakage=work.leakage)
-    header = Header(
-        provenance=_provenance(parted, config, work), classes=parted.train.classes, receipt=receipt.to_json()
-    )
+    provenance = {**_provenance(parted, config, work), "without_random": why_not_random(models[0][1], config)}
+    header = Header(provenance=provenance, classes=parted.train.classes, receipt=receipt.to_json())
     lines = lines_of(work.finished, work.truth, len(header.classes))
     tree = result_tree(header, work.truth, lines)
     write_json(out / RESULT_NAME, tree)

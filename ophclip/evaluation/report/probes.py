@@ -72,6 +72,8 @@ def _warnings(tree: Mapping[str, Any]) -> Iterator[str]:
         yield f"{few}: intervals are wide, and a bootstrap over so few is itself unsure."
     if never := tree["provenance"]["classes_never_in_training"]:
         yield f"{len(never)} class(es) of the test videos are in no training video: {some(list(never))}."
+    if without := tree["provenance"].get("without_random"):
+        yield f"{without[0].upper()}{without[1:]}."
     yield from unknown_training(tree)
     yield from dict.fromkeys(f"{row['note'][0].upper()}{row['note'][1:]}." for row in tree["figures"] if row["note"])
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.tables import read_text
 from ophclip.search.bridges.frames import Clocks
 from ophclip.search.bridges.records import (
@@ -110,6 +111,6 @@ def _media(folder: Path) -> dict[str, Path]:
 
 def _tree(path: Path) -> Mapping[str, Any]:
     try:
-        return object_of(json.loads(read_text(path)), str(path))
+        return object_of(parse_json(read_text(path)), str(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg}); export it again") from error

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
+from ingest.parsing import parse_json
 from ophclip.evaluation.tables import read_text
 from ophclip.search.bridges.frames import steady_clock
 from ophclip.search.bridges.records import (
@@ -88,7 +89,7 @@ def read_label_studio(path: Path) -> tuple[Judgement, ...]:
         ValueError: one line that names file, task and region of what is damaged.
     """
     try:
-        tree = json.loads(read_text(path))
+        tree = parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg}); export it again") from error
     return tuple(

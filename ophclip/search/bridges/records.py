@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.parsing import parse_json
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
@@ -51,7 +53,7 @@ def read_moments(text: str, name: str) -> tuple[Moment, ...]:
 
 def _moment(line: str, where: str) -> Moment:
     try:
-        tree = json.loads(line)
+        tree = parse_json(line)
     except ValueError as error:
         raise ValueError(f"{where}: not JSON ({error}); expected a hit as `ophclip search --json` prints it") from error
     fields = object_of(tree, where)

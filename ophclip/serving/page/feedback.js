@@ -59,7 +59,7 @@ export function csv(rows) {
 /** @param {string | number} value */
 function cell(value) {
   if (typeof value === "number") return String(value);
-  // A spreadsheet would run a text that begins like a formula.
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  // A spreadsheet would run a text that begins like a formula; as in ophclip.evaluation.tables.
+  const safe = /^'*[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
