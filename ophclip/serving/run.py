@@ -35,6 +35,7 @@ def serve(folder: Path, config: ServingConfig) -> None:
             _server(create_app(service), config).run(sockets=[listener])
         finally:
             service.close()
+            LOG.info("ended")
 
 
 class EndingServer(uvicorn.Server):

@@ -224,13 +224,23 @@ def test_told_to_end_under_load_it_finishes_and_leaves_nothing(index: Path, tmp_
             assert client.get("/ready").status_code == 200
         assert children
         running.process.send_signal(signal.SIGTERM)
-        code = running.process.wait(30)
+        code = running.process.wait(120)
         stop.set()
         for thread in threads:
             thread.join()
         assert code == 0
         assert set(counts) <= {200, 429, 503, 0}, counts
         assert counts[200] > 0
-        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-        assert not list((tmp_path / "service" / "temporary").iterdir())
+        for _ in range(300):
+            left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
+            if not left:
+                break
+            time.sleep(0.1)
+        assert not left
+        assert not list((tmp_path / "service" / "temporary").glob("ophclip-*"))
+        assert [line["event"] for line in running.lines() if line["event"] != "request"] == [
+            "listening",
+            "ending",
+            "ended",
+        ]
         assert not running.network_used.exists()
