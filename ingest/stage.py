@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.config import IngestConfig
 from ingest.disk import SICK_DISK, cannot_write
-from ingest.manifest import Outcome, Stage, State
+from ingest.entries import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.pictures.fingerprint import Marks, build_embedder
 from ingest.pictures.masking import Masks, find_masks
