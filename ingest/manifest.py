@@ -161,13 +161,10 @@ class Manifest:
         rows = self._database.rows(select(*columns).where(table.c.video_id == video_id).order_by(table.c.number))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def put(self, rows: Iterable[VideoRow], lease: Lease | None = None) -> bool:
-        """Write videos over what was known of them, their clips and texts left alone; all or none.
-
-        With a lease, which ends by it, only while it is held; returns whether it was.
-        """
+    def put(self, rows: Iterable[VideoRow]) -> None:
+        """Write videos over what was known of them, their clips and texts left alone; all or none."""
         with self._database.writing() as connection:
-            return _ended(connection, lease) and _put(connection, rows)
+            _put(connection, rows)
 
     def finish(self, row: VideoRow, outcome: Outcome | None = None, lease: Lease | None = None) -> bool:
         """Write the outcome of one video, replacing all that was known of it; all or nothing."""
@@ -231,6 +228,19 @@ class Manifest:
                 return lease
             return None
 
+    def part(self, lease: Lease, video_ids: Iterable[str]) -> bool:
+        """Give each of some videos of a batch a batch of its own, after all others.
+
+        The lease ends by it; nothing is changed where it is not held: returns whether it was.
+        """
+        with self._database.writing() as connection:
+            if not _ended(connection, lease):
+                return False
+            last = connection.execute(select(func.max(VIDEOS.c.batch))).scalar_one()
+            for number, video_id in enumerate(video_ids, last + 1):
+                connection.execute(update(VIDEOS).where(VIDEOS.c.video_id == video_id).values(batch=number))
+            return True
+
     def leased(self) -> frozenset[int]:
         """Batches that somebody holds now."""
         rows = self._database.rows(select(LEASES.c.batch).where(LEASES.c.expires_at > self._database.now()))
@@ -242,13 +252,12 @@ class Manifest:
             connection.execute(delete(LEASES).where(LEASES.c.worker == worker))
 
 
-def _put(connection: Connection, rows: Iterable[VideoRow]) -> bool:
+def _put(connection: Connection, rows: Iterable[VideoRow]) -> None:
     values = [video_values(row) for row in rows]
     if values:
         names = [{"given_id": one["video_id"], "given_source": one["source_relative"]} for one in values]
         connection.execute(delete(VIDEOS).where(_SAME), names)
         connection.execute(insert(VIDEOS), values)
-    return True
 
 
 def _ended(connection: Connection, lease: Lease | None) -> bool:

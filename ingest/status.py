@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.place import manifest_place
 from ingest.records import REWRITTEN, Refused
 
 _REASON_LETTERS = 100
@@ -70,10 +71,10 @@ class Status:
 
 def open_corpus(corpus: Path, *, read_only: bool = False) -> Manifest:
     """The manifest of a corpus that is there. Raises ValueError in one line if there is none."""
-    path = corpus / MANIFEST_NAME
-    if not path.is_file():
+    place = manifest_place(corpus)
+    if isinstance(place, Path) and not place.is_file():
         raise ValueError(f"{corpus}: no {MANIFEST_NAME} here, no corpus: make one with `ophclip ingest SOURCE --out`")
-    return Manifest(path, read_only=read_only)
+    return Manifest(place, read_only=read_only)
 
 
 def read_status(corpus: Path) -> Status:

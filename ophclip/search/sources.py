@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.manifest import MANIFEST_NAME, Manifest, State
+from ingest.manifest import Manifest, State
+from ingest.place import manifest_place
 from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
 
@@ -34,10 +35,10 @@ def require_sources(corpus: Path | None, videos: Path | None) -> None:
     """
     if corpus is None and videos is None:
         raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
-    if corpus is not None and not (corpus / MANIFEST_NAME).is_file():
+    place = manifest_place(corpus) if corpus is not None else ""
+    if isinstance(place, Path) and not place.is_file():
         raise ValueError(
-            f"{corpus / MANIFEST_NAME}: expected the manifest of a corpus; "
-            f"make one with `ophclip ingest SOURCE --out {corpus}`"
+            f"{place}: expected the manifest of a corpus; make one with `ophclip ingest SOURCE --out {corpus}`"
         )
     if videos is not None and not videos.is_dir():
         raise ValueError(f"{videos}: no such folder; expected one that holds videos")
@@ -62,7 +63,7 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
 
 
 def _of_corpus(corpus: Path) -> list[SourceVideo]:
-    with Manifest(corpus / MANIFEST_NAME) as manifest:
+    with Manifest(manifest_place(corpus)) as manifest:
         return [
             SourceVideo(
                 video_id=row.video_id,

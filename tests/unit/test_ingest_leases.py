@@ -63,7 +63,7 @@ def test_who_lost_a_lease_or_whose_video_changed_enters_nothing(manifest_place: 
         assert slow
         assert quick
         assert not manifest.finish(done, late, slow)
-        assert not manifest.put([replace(ROW, batch=9)], slow)
+        assert not manifest.part(slow, ["v"])
         assert manifest.videos() == [ROW]
         assert manifest.finish(done, None, quick)
         assert not manifest.finish(done, late, quick), "a lease is good for one entry"
@@ -74,6 +74,16 @@ def test_who_lost_a_lease_or_whose_video_changed_enters_nothing(manifest_place: 
         manifest.put([replace(ROW, recipe="s")])
         assert not manifest.finish(done, late, stale)
         assert manifest.videos() == [replace(ROW, recipe="s")]
+
+
+def test_those_of_a_batch_get_one_each_that_no_other_has(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
+        manifest.put([ROW, replace(OTHER, batch=1), replace(OTHER, video_id="x", source_relative="x.mp4", batch=7)])
+        lease = manifest.claim([1], "a", 60.0, "r")
+        assert lease
+        assert manifest.part(lease, ["v", "w"])
+        assert {row.video_id: row.batch for row in manifest.videos()} == {"v": 8, "w": 9, "x": 7}
+        assert manifest.leased() == set()
 
 
 def contend(place: Path | str, worker: str) -> list[str]:
