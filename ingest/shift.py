@@ -81,6 +81,7 @@ class Shift:
         self._report = report
         self._recipe = recipe_of(config)
         self._leases: dict[int, Lease] = {}
+        self._taken = 0
         self._total = 0
         self._finished = 0
 
@@ -102,7 +103,7 @@ class Shift:
         """Do the batches that can be had once; whether there was one."""
         most = max(videos for _number, videos in batches)
         at: dict[int, Moment] = {}
-        had = False
+        before = self._taken
         news = self._crew.engine(
             self._build,
             self._claimed([number for number, _videos in batches], told),
@@ -112,7 +113,6 @@ class Shift:
             stall_seconds=self._config.stall_seconds,
         )
         for batch, outcome in news:
-            had = True
             lease = self._leases[batch.number]
             if isinstance(outcome, Note):
                 at[batch.number] = outcome.value
@@ -123,7 +123,7 @@ class Shift:
                 self._count(self._blamed(lease, _Blame(outcome.reason, *known), told))
             else:
                 self._count(self._entered(lease, outcome, told))
-        return had
+        return self._taken > before
 
     def _open(self, told: Mapping[str, Told]) -> list[tuple[int, int]]:
         """Batches with something pending, and their numbers of videos; those of long videos first, so that no worker
@@ -141,6 +141,7 @@ class Shift:
         seconds = self._config.stall_seconds + _LONGER_THAN_STALLED_SECONDS
         while numbers and (lease := self._manifest.claim(numbers, self._worker, seconds, self._recipe)):
             del numbers[: numbers.index(lease.batch) + 1]
+            self._taken += 1
             if lease.losses >= _MOST_LOSSES:
                 stage = next((row.stage for row in lease.rows if row.video_id in lease.suspects), None)
                 reason = f"was lost {lease.losses} times"
