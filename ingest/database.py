@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from ingest.schema import COMPARED, LEASES, TABLES
 _SCHEMA_VERSION = 2
 _YOUNGER = (COMPARED, LEASES)
 """Tables that manifests of this version were made without."""
+_LET_GO = "let what reads or writes it end, then run the same command again"
 _DRIVER = "postgresql+pg8000"
 _LOCK = 0x6F7068636C6970
 """Any number, the same for all who write manifests."""
@@ -77,6 +78,9 @@ class Database:
         self._name = plain_address(str(place)) if self._server else str(place)
         self._begin = f"SELECT pg_advisory_xact_lock({_LOCK})" if self._server else "BEGIN IMMEDIATE"
         self._engine = _server_engine(str(place), read_only) if self._server else _file_engine(Path(place), read_only)
+        self._autocommit = (
+            self._engine.execution_options(isolation_level="AUTOCOMMIT") if self._server else self._engine
+        )
         try:
             if read_only:
                 self._require_version()
@@ -105,6 +109,28 @@ class Database:
         with self._driver_errors(), self._engine.begin() as connection:
             connection.exec_driver_sql(self._begin)
             yield connection
+
+    def wipe(self, deletions: Sequence[Executable]) -> None:
+        """Delete so that none of the bytes are left in the tables, nor in the log of a file; a server keeps its own.
+
+        Raises ValueError in one line if another process reads the file, so that its log cannot be emptied.
+        """
+        try:
+            with self._driver_errors(), self._autocommit.connect() as connection:
+                if not self._server:
+                    connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            with self.writing() as connection:
+                for statement in deletions:
+                    connection.execute(statement)
+            with self._driver_errors(), self._autocommit.connect() as connection:
+                if self._server:
+                    connection.exec_driver_sql("ROLLBACK")  # of what the pool asked to see whether it is alive
+                connection.exec_driver_sql("VACUUM FULL" if self._server else "VACUUM")
+                busy = 0 if self._server else connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+        except sqlite3.OperationalError as error:
+            raise ValueError(f"{self._name}: cannot be emptied ({error}); {_LET_GO}") from error
+        if busy:
+            raise ValueError(f"{self._name}: in use by another process; {_LET_GO}")
 
     def now(self) -> ColumnElement[float]:
         """Seconds by the one clock that all who write it share: the server's, or this machine's."""

@@ -7,7 +7,7 @@ leaves either all of it or nothing. Who works on a batch holds a lease on it, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,22 @@ class Manifest:
                 for table, values in outcome_values(row.video_id, outcome) if outcome else ():
                     connection.execute(insert(table), values)
             return True
+
+    def counts(self, video_ids: Collection[str]) -> dict[str, int]:
+        """How many rows each table holds of some videos."""
+        queries = {
+            table.name: select(func.count()).select_from(table).where(table.c.video_id.in_(video_ids))
+            for table in (VIDEOS, *OUTCOMES)
+        }
+        return {name: self._database.rows(query)[0][0] for name, query in queries.items()}
+
+    def remove(self, video_ids: Collection[str]) -> None:
+        """Forget videos so that none of their bytes are left, neither in the file nor in its log.
+
+        Raises:
+            ValueError: another process reads the manifest, so that its log cannot be emptied.
+        """
+        self._database.wipe([delete(table).where(table.c.video_id.in_(video_ids)) for table in (VIDEOS, *OUTCOMES)])
 
     def enter_stage(self, video_ids: Sequence[str], stage: Stage, now: str, lease: Lease | None = None) -> bool:
         """Note that a stage of some videos was begun at `now`, UTC in ISO 8601.

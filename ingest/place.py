@@ -23,6 +23,12 @@ def manifest_place(corpus: Path) -> Path | str:
     return told.read_text(encoding="utf-8").strip() if told.is_file() else corpus / MANIFEST_NAME
 
 
+def has_manifest_at(corpus: Path) -> bool:
+    """Whether a folder is a corpus with a manifest, wherever that lies."""
+    place = manifest_place(corpus)
+    return isinstance(place, str) or place.is_file()
+
+
 def choose_place(corpus: Path, given: str) -> Path | str:
     """Where an ingest finds or makes the manifest: `given` is the option `manifest`, empty for what is there.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,18 +80,20 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
     files = [] if wanted else find_videos(str(source))
     against = [file for guard in config.against for file in find_videos(guard)]
     require_folder(config.transcripts)
-    with _writable(corpus), Manifest(choose_place(corpus, config.manifest)) as manifest:
+    with writable(corpus), Manifest(choose_place(corpus, config.manifest)) as manifest:
         # What was given is there: now the libraries that decode, hear and write may take their time.
         from ingest.bring import bring
+        from ingest.removal import without_purged
         from ingest.work import DRIVER, bring_up_to_date
 
         manifest.release(DRIVER)  # of a run that was killed: its lock on the corpus is free
         recover(corpus, alone=not manifest.leased())
         if wanted:
             files = bring(wanted, manifest, corpus, config, report)
+        files, purged = without_purged(files, manifest, corpus)
         processed = bring_up_to_date(files, manifest, corpus, config, report, against=against)
-        found = {one.relative for one in wanted or files}
-        return _summary(found, manifest, processed, time.perf_counter() - began)
+        found = {*purged, *(one.relative for one in wanted or files)}
+        return _summary(found, purged, manifest, processed, time.perf_counter() - began)
 
 
 def _quiet(_done: int, _total: int, _message: str) -> None:
@@ -99,8 +101,8 @@ def _quiet(_done: int, _total: int, _message: str) -> None:
 
 
 @contextmanager
-def _writable(corpus: Path) -> Iterator[None]:
-    """Make the corpus folder and hold it against a second ingest; a disk that fails later is told in one line."""
+def writable(corpus: Path) -> Iterator[None]:
+    """Make the corpus folder and hold it against others that write it; a disk that fails later is told in one line."""
     try:
         corpus.mkdir(parents=True, exist_ok=True)
         lock = (corpus / ".lock").open("w")
@@ -131,7 +133,9 @@ def _hold(lock: TextIO, corpus: Path) -> None:
         time.sleep(0.05)
 
 
-def _summary(found: set[str], manifest: Manifest, processed: int, wall_seconds: float) -> IngestSummary:
+def _summary(
+    found: set[str], purged: Mapping[str, str], manifest: Manifest, processed: int, wall_seconds: float
+) -> IngestSummary:
     rows = [row for row in manifest.videos() if row.source_relative in found]
     done = [row for row in rows if row.state is State.DONE]
     narrated = [row for row in done if row.narrated]
@@ -141,12 +145,13 @@ def _summary(found: set[str], manifest: Manifest, processed: int, wall_seconds: 
         done=len(done),
         narrated=len(narrated),
         silent=len(done) - len(narrated),
-        rejected=sum(row.state is State.REJECTED for row in rows),
+        rejected=sum(row.state is State.REJECTED for row in rows) + len(purged),
         failed=sum(row.state is State.FAILED for row in rows),
         clips=sum(row.clips for row in narrated),
         video_seconds=sum(row.duration_seconds for row in done),
         wall_seconds=wall_seconds,
-        reports=tuple(
-            FileReport(file=row.source_relative, state=row.state, reason=row.reason) for row in rows if row.reason
+        reports=(
+            *(FileReport(file=row.source_relative, state=row.state, reason=row.reason) for row in rows if row.reason),
+            *(FileReport(file=name, state=State.REJECTED, reason=reason) for name, reason in purged.items()),
         ),
     )

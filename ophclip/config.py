@@ -294,8 +294,8 @@ class IndexConfig:
     """Frames per second that are encoded; a window's vector is pooled from its frames'."""
     batch_frames: int = 64
     """Frames encoded at once."""
-    thumbnail_width_px: int = 256
-    """Width of the picture kept for each window."""
+    thumbnail_width_px: int = 320
+    """Width of the picture kept for each window and clip."""
 
     def __post_init__(self) -> None:
         for name in ("window_seconds", "stride_seconds", "fps", "batch_frames", "thumbnail_width_px"):

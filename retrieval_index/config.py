@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 KINDS = ("exact", "ivf", "hnsw")
 ROW_TYPES = ("float32", "float16")
-FIRST_PASSES = ("auto", "bfloat16", "float32")
+FIRST_PASSES = ("auto", "bfloat16", "float32", "codes")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -39,7 +39,8 @@ class VectorConfig:
     read more, in inverse proportion to the share. Default decided here: at 0.1 that is ten times as much."""
     first_pass: str = "auto"
     """Arithmetic in which exact search on the CPU first looks at all rows: `bfloat16`, `float32`, or `auto`: bfloat16
-    on processors with matrix instructions for it (AMX), where alone it was seen to be faster. Results are the same."""
+    on processors with matrix instructions for it (AMX), where alone it was seen to be faster. Results are the same.
+    `codes` is for unit rows asked one query at a time: two bits a number, kept beside the rows (`coded.py`)."""
     device: str = "auto"
     """Where exact search computes: `cpu`, `cuda`, or `auto`, a GPU if torch sees one."""
 

@@ -8,6 +8,7 @@ Legend of shapes: n rows, p room for them, b rows of a block, q queries, u of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import faiss
@@ -27,6 +28,7 @@ _BLOCK_ROWS = {"cpu": 4096, "cuda": 1 << 18}
 _SCORE_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
 _LEAST_QUERIES, _MOST_QUERIES, _EVEN_QUERIES = 8, 1024, 32
 _TAKEN_NUMBERS = 4 << 20
+_LEAST_RUN = 32
 _FLOAT32, _BFLOAT16 = 2.0**-24, 2.0**-8
 
 
@@ -264,13 +266,26 @@ def _float32_blocks(rows_nd: NDArray[Any], chosen_m: NDArray[np.int64] | None) -
     """Where a block begins, and its rows in float32; valid until the next is asked for."""
     count = len(rows_nd if chosen_m is None else chosen_m)
     room_bd = torch.empty((min(_BLOCK_ROWS["cpu"], count), rows_nd.shape[1]))
-    for first in range(0, count, _BLOCK_ROWS["cpu"]):
-        last = min(first + _BLOCK_ROWS["cpu"], count)
-        block = rows_nd[first:last] if chosen_m is None else rows_nd[chosen_m[first:last]]
+    for first, last in _bounds(count, chosen_m):
+        block = rows_nd[first:last] if chosen_m is None else _taken(rows_nd, chosen_m[first:last])
         if block.dtype == np.float32:
             yield first, torch.from_numpy(block)
         else:
             yield first, room_bd[: last - first].copy_(torch.from_numpy(block))
+
+
+def _bounds(count: int, chosen_m: NDArray[np.int64] | None) -> Iterator[tuple[int, int]]:
+    """Where blocks begin and end; chosen rows that follow each other are kept together, since they need no copy."""
+    runs = np.empty(0, np.int64) if chosen_m is None else np.flatnonzero(np.diff(chosen_m) != 1) + 1
+    edges = [0, *(runs.tolist() if len(runs) * _LEAST_RUN <= count else ()), count]
+    for start, stop in pairwise(edges):
+        for first in range(start, stop, _BLOCK_ROWS["cpu"]):
+            yield first, min(first + _BLOCK_ROWS["cpu"], stop)
+
+
+def _taken(rows_nd: NDArray[Any], chosen_b: NDArray[np.int64]) -> NDArray[Any]:
+    first, last = int(chosen_b[0]), int(chosen_b[-1]) + 1
+    return rows_nd[first:last] if last - first == len(chosen_b) else rows_nd[chosen_b]
 
 
 def _longest(rows_nd: NDArray[Any]) -> float:

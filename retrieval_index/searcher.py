@@ -6,6 +6,7 @@ Legend of shapes: n rows, q queries, k neighbours, d width.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -107,6 +108,10 @@ def build_searcher(config: VectorConfig) -> Searcher:
         raise ValueError("device: cuda asked for, but torch sees no GPU; use cpu or auto")
     if config.device != "cpu" and torch.cuda.is_available():
         return RoundedSearcher(torch.device("cuda"))
+    if config.first_pass == "codes":
+        from retrieval_index.coded import CodedSearcher
+
+        return CodedSearcher(build_searcher(replace(config, first_pass="auto")))
     rounded = config.first_pass == "bfloat16" or (config.first_pass == "auto" and multiplies_bfloat16())
     return RoundedSearcher(torch.device("cpu")) if rounded else PlainSearcher()
 

@@ -2,7 +2,17 @@
 
 from ingest.config import Reader
 from ingest.media.decode import Scan, read_audio, scan
-from ingest.media.probe import probe
+from ingest.media.probe import picture_seconds, probe
 from ingest.media.readers import frame_blocks, frames_at, installed_readers
 
-__all__ = ["Reader", "Scan", "frame_blocks", "frames_at", "installed_readers", "probe", "read_audio", "scan"]
+__all__ = [
+    "Reader",
+    "Scan",
+    "frame_blocks",
+    "frames_at",
+    "installed_readers",
+    "picture_seconds",
+    "probe",
+    "read_audio",
+    "scan",
+]

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import av.error
+import numpy as np
+from numpy.typing import NDArray
 
 from ingest.config.sources import LimitsConfig
 from ingest.media.clock import Clock
@@ -17,10 +19,12 @@ from ingest.media.container import (
     clock_may_restart,
     container_seconds,
     decoded,
+    keeps_times,
     mean_fps,
     opened,
     picture_step_seconds,
     pin_threads,
+    presented_seconds,
     video_stream,
 )
 from ingest.media.geometry import geometry_of, pixel_aspect
@@ -50,6 +54,27 @@ def probe(path: Path) -> Probe:
             audio_streams=len(container.streams.audio),
             audio_stream_index=audio_place(container, sound),
         )
+
+
+def picture_seconds(path: Path) -> NDArray[np.float64]:
+    """Presentation seconds [F] of all pictures, in the order in which they are shown, read without decoding.
+
+    Raises ValueError in one line if the file cannot be read or holds no picture.
+    """
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        clock, step_seconds, found = Clock(container, LimitsConfig()), picture_step_seconds(stream), []
+        try:
+            for packet in Packets(container, stream):
+                if packet.size and not packet.is_discard:
+                    # Packets come in the order of decoding, which a clock that looks for leaps takes for leaps.
+                    told = presented_seconds(container, packet) if keeps_times(container) else None
+                    found.append(clock.second(stream, packet, step_seconds) if told is None else told)
+        except av.error.FFmpegError:
+            pass  # a file that is cut off ends here
+    if not found:
+        raise ValueError(f"{path}: a video stream without a picture: replace or remove this file")
+    return np.unique(np.array(found))
 
 
 def _first_picture(container: Any, stream: Any) -> Any | None:

@@ -22,6 +22,7 @@ from ingest.shards.format import (
 )
 from ingest.shards.index import INDEX_NAME, INDEX_VERSION, Entry, Place
 from ingest.shards.reader import ShardReader
+from ingest.shards.removal import remove_videos
 from ingest.shards.store import LocalShards, ShardStore
 from ingest.shards.writer import ShardWriter
 
@@ -41,6 +42,7 @@ __all__ = [
     "members_to_sample",
     "pack_jpegs",
     "read_tar",
+    "remove_videos",
     "sample_to_members",
     "sha256_of",
     "unpack_jpegs",

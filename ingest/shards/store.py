@@ -74,6 +74,9 @@ class LocalShards:
         path = self._folder / shard.name
         try:
             return path.open("rb", buffering=0)
+        except FileNotFoundError as error:
+            told = "is gone: the shards were written anew since they were opened, by ingest or a purge"
+            raise ValueError(f"{path} {told}: open the corpus again") from error
         except OSError as error:
             remedy = "mend the disk or copy the corpus anew, then run the same command again; what is done is kept"
             raise ValueError(f"{path}: cannot be read ({error.strerror}): {remedy}") from error

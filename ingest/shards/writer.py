@@ -26,7 +26,7 @@ class ShardWriter:
             raise ValueError(f"shards.samples_per_shard: {samples_per_shard} given, at least 1 expected")
         self._root = root
         self._samples_per_shard = samples_per_shard
-        self._open: dict[Level, _OpenShard] = {}
+        self._open: dict[Level, OpenShard] = {}
         self._written: dict[Level, int] = dict.fromkeys(Level, 0)
         self._keys: set[str] = set()
         self._finished: list[dict[str, Any]] = []
@@ -67,8 +67,8 @@ class ShardWriter:
         index = {"version": INDEX_VERSION, "counts": counts, "shards": self._finished}
         atomic.write_text(self._root / INDEX_NAME, json.dumps(index, separators=(",", ":"), ensure_ascii=False))
 
-    def _begin(self, level: Level) -> _OpenShard:
-        shard = _OpenShard(self._root / f"{level.value}-{self._written[level]:06d}.tar", level)
+    def _begin(self, level: Level) -> OpenShard:
+        shard = OpenShard(self._root / f"{level.value}-{self._written[level]:06d}.tar", level)
         self._written[level] += 1
         self._open[level] = shard
         return shard
@@ -77,7 +77,9 @@ class ShardWriter:
         self._finished.append(self._open.pop(level).finish())
 
 
-class _OpenShard:
+class OpenShard:
+    """One tar that is being written, under a temporary name until it is whole."""
+
     def __init__(self, path: Path, level: Level) -> None:
         # webdataset imports torch, which readers of shards and ingest's workers can do without.
         from webdataset.writer import TarWriter
@@ -90,6 +92,7 @@ class _OpenShard:
         self._tar = TarWriter(self._file, user="", group="", mtime=0, encoder=False)
 
     def add(self, sample: Sample) -> None:
+        """Append one sample."""
         self._tar.write({"__key__": sample.key, **sample_to_members(sample)})
         entry = Entry(
             key=sample.key,
@@ -101,11 +104,13 @@ class _OpenShard:
         self.entries.append(entry)
 
     def abandon(self) -> None:
+        """Leave nothing of it."""
         self._tar.close()
         self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def finish(self) -> dict[str, Any]:
+        """Put it in its place, flushed to the disk, and return its part of the index."""
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -187,6 +187,20 @@ class Chat:
         )
 
 
+def forget_answers(path: Path) -> None:
+    """Remove all answers and their bytes; what they cost stays noted.
+
+    Answers lie under hashes of the questions: which belong to one video can be told no more.
+    """
+    if not path.is_file():
+        return
+    with closing(sqlite3.connect(path, timeout=60.0, isolation_level=None)) as database:
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("DELETE FROM answers")
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 class _UnansweredError(Exception):
     """One request came to nothing, and another may not."""
 

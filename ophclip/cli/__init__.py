@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import sys
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 import ophclip
-from ophclip.cli import datasets, evaluation, ingest, probe, report, trace
+from ophclip.cli import bridges, datasets, evaluation, ingest, probe, purge, report, search, trace
 from ophclip.cli.arguments import Overrides
 
 app = typer.Typer(
@@ -30,7 +29,10 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluation.app)
 app.add_typer(probe.app)
 app.add_typer(report.app)
+app.add_typer(search.app)
 app.add_typer(trace.app)
+app.add_typer(purge.app)
+app.add_typer(bridges.app)
 
 
 def main() -> None:
@@ -131,65 +133,6 @@ def train(overrides: Overrides = None) -> None:
     with shown("train") as progress:
         result = run(config, progress)
     typer.echo(f"{result.steps} steps in {result.seconds:.0f} s; bundle: {result.bundle}; losses: {result.metrics}")
-
-
-@app.command()
-def index(
-    bundle: Annotated[Path, typer.Argument(help="Trained bundle.")],
-    rest: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CORPUS] [KEY=VALUE]...", help="Corpus whose videos are indexed, then overrides."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Index folder to write, or to add new videos to.")] = Path("index"),
-    videos: Annotated[Path | None, typer.Option(help="Folder of further videos, without a corpus.")] = None,
-) -> None:
-    """Index every window of every video, so that it can be searched."""
-    from ophclip.composing import compose
-    from ophclip.config import IndexConfig
-    from ophclip.progress import shown
-    from ophclip.search.build import build_index
-
-    overrides = [
-        word for word in rest or [] if "=" in word and "/" not in word.split("=")[0] and not Path(word).exists()
-    ]
-    folders = [Path(word) for word in rest or [] if word not in overrides]
-    if len(folders) > 1:
-        raise ValueError(f"index: one CORPUS expected, {len(folders)} given: {', '.join(map(str, folders))}")
-    corpus = folders[0] if folders else None
-    config = compose("index", overrides, IndexConfig)
-    with shown("index") as progress:
-        summary = build_index(bundle, out, corpus=corpus, videos=videos, config=config, progress=progress)
-    for path, reason in summary.failed:
-        typer.echo(f"not indexed: {path}: {reason}", err=True)
-    typer.echo(
-        f"{summary.folder}: {summary.windows} windows of {summary.videos} videos "
-        f"({summary.added} added, {summary.unchanged} there before, {len(summary.failed)} failed)"
-    )
-
-
-@app.command()
-def search(
-    folder: Annotated[Path, typer.Argument(metavar="INDEX", help="Index folder.")],
-    query: Annotated[str, typer.Argument(help="What to look for, in words.")],
-    k: Annotated[int, typer.Option(help="How many moments.")] = 5,
-    by_video: Annotated[bool, typer.Option(help="At most one moment of each video.")] = False,
-    bundle: Annotated[Path | None, typer.Option(help="The bundle that made the index, if it was moved.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Find the moments that a text describes: video, start, end, score."""
-    from ophclip.search.index import open_index
-
-    with open_index(folder, bundle) as opened:
-        hits = opened.search(text=query, k=k, group_by_video=by_video)
-    for hit in hits:
-        if as_json:
-            fields = {"video_id": hit.video_id, "path": str(hit.path), "score": hit.score, "narration": hit.narration}
-            spans = {"start_seconds": hit.start_seconds, "end_seconds": hit.end_seconds, "license": hit.license}
-            asked = {"query": query, "peak_seconds": hit.peak_seconds}
-            typer.echo(json.dumps(fields | spans | asked))
-        else:
-            span = f"{hit.start_seconds:8.1f} s {hit.end_seconds:8.1f} s"
-            typer.echo(f"{hit.score:6.3f}  {span}  {hit.path}" + (f"  “{hit.narration}”" if hit.narration else ""))
 
 
 @app.command()

@@ -38,6 +38,12 @@ def calibration(lines: Sequence[Timeline]) -> dict[str, Statistic]:
     return {"ece": Statistic(videos=len(lines), of=error), "aurc": mean_of_videos(risks_v)}
 
 
+def expected_calibration_error(right_n: Floats, sure_n: Floats) -> float:
+    """`ece` of statements that are right (1) or not (0) and were made with these probabilities."""
+    hits_k, sure_k = _bins(right_n, sure_n)
+    return float(np.abs(hits_k - sure_k).sum() / len(right_n))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bin:
     """Labelled seconds whose confidence lies in (low, high]; NaN means where there are none."""

@@ -16,7 +16,7 @@ import numpy as np
 from ingest.atomic import write_text
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import Task
-from ophclip.evaluation.tables import read_text
+from ophclip.evaluation.tables import guarded, read_text, unguarded
 
 SCORE_DIGITS = 8
 """Decimals that are written; scores are rounded to them before anything is computed."""
@@ -98,10 +98,11 @@ def write_scored_files(path: Path, files: Sequence[ScoredFile], classes: Sequenc
         raise ValueError(f"class {barred[0]!r}: a name with {_BETWEEN_LABELS} cannot be written; rename it")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *classes))
+    writer.writerow((*_COLUMNS, *map(guarded, classes)))
     for file in files:
         scores = (f"{score:.{SCORE_DIGITS}f}" for score in file.scores_c)
-        writer.writerow((file.file_id, file.video_id, file.group, _BETWEEN_LABELS.join(file.labels), *scores))
+        names = (file.file_id, file.video_id, file.group, _BETWEEN_LABELS.join(file.labels))
+        writer.writerow((*map(guarded, names), *scores))
     write_text(path, buffer.getvalue())
 
 
@@ -112,7 +113,7 @@ def read_scored_files(path: Path, classes: Sequence[str]) -> tuple[ScoredFile, .
         ValueError: the file is missing, belongs to other classes, a row is not whole, or a score is no number.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    if tuple(next(reader, ())) != (*_COLUMNS, *classes):
+    if tuple(next(reader, ())) not in ((*_COLUMNS, *map(guarded, classes)), (*_COLUMNS, *classes)):
         raise ValueError(
             f"{path}, line 1: expected {','.join(_COLUMNS)} and the classes of result.json; evaluate again"
         )
@@ -121,7 +122,8 @@ def read_scored_files(path: Path, classes: Sequence[str]) -> tuple[ScoredFile, .
         where = f"{path}, line {reader.line_num}"
         if len(cells) != len(_COLUMNS) + len(classes):
             raise ValueError(f"{where}: {len(cells)} cells; expected {len(_COLUMNS) + len(classes)}")
-        file_id, video_id, group, truth, *scores = cells
+        file_id, video_id, group, truth = map(unguarded, cells[: len(_COLUMNS)])
+        scores = cells[len(_COLUMNS) :]
         try:
             scores_c = np.array([float(score) for score in scores])
         except ValueError as error:

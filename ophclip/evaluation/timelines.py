@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ingest.atomic import write_text
 from ophclip.evaluation.metrics import Floats, Ints
 from ophclip.evaluation.records import UNLABELLED
-from ophclip.evaluation.tables import Row, number, read_table
+from ophclip.evaluation.tables import Row, guarded, number, read_table, unguarded
 
 CONFIDENCE_DIGITS = 6
 """Decimals that are written; confidences are rounded to them before anything is computed."""
@@ -80,7 +80,7 @@ def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence
     for line in timelines:
         empty = [""] * len(line.seconds_t)
         seconds = [repr(second).removesuffix(".0") for second in line.seconds_t.tolist()]
-        columns = [[line.video_id] * len(empty), seconds, _names(line.truth_t, classes)]
+        columns = [[guarded(line.video_id)] * len(empty), seconds, _names(line.truth_t, classes)]
         for part in (line, line.smoothed(CAUSAL), line.smoothed(OFFLINE)):
             columns.append(empty if part is None else _names(part.predicted_t, classes))
             columns.append(empty if part is None or part.confidence_t is None else _digits(part.confidence_t))
@@ -89,7 +89,7 @@ def write_timelines(path: Path, timelines: Sequence[Timeline], classes: Sequence
 
 
 def _names(ids_t: Ints, classes: Sequence[str]) -> list[str]:
-    return [classes[place] if place != UNLABELLED else "" for place in ids_t.tolist()]
+    return [guarded(classes[place]) if place != UNLABELLED else "" for place in ids_t.tolist()]
 
 
 def _digits(confidence_t: Floats) -> list[str]:
@@ -105,14 +105,14 @@ def read_timelines(path: Path, classes: Sequence[str]) -> tuple[Timeline, ...]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected the predictions of an evaluation; run `ophclip zeroshot` first")
-    numbers = {label: index for index, label in enumerate(classes)}
+    numbers = {name: index for index, label in enumerate(classes) for name in (label, guarded(label))}
     rows = read_table(path, _COLUMNS)
     known = {column for column in _COLUMNS[3:] if _filled(rows, column)}
     if "predicted" not in known:
         raise ValueError(f"{rows[0].where}: predicted is empty; expected a class in every line")
     videos: dict[str, list[Row]] = {}
     for row in rows:
-        videos.setdefault(row["video"], []).append(row)
+        videos.setdefault(unguarded(row["video"]), []).append(row)
     return tuple(_timeline(video_id, lines, numbers, known) for video_id, lines in videos.items())
 
 

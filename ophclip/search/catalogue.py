@@ -1,86 +1,76 @@
-"""The index' own records in SQLite: videos, windows, their pictures and vectors, and which weights made them.
+"""The index' own records in SQLite: videos, their attributes, spans and vectors, and which weights made them.
 
-It is the truth of an index; the files that FAISS reads are made from it. A video is there whole or not at all.
+It is the truth of an index; the files that are searched are made from it. A video is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ophclip.search.entries import Level, SpanEntry, VideoEntry
+
 CATALOGUE_NAME = "catalogue.sqlite"
-FORMAT = "1"
-_CORPORA = "corpora"
-Table = Literal["windows", "videos"]
-_VECTORS: dict[Table, str] = {
-    "windows": "SELECT window_id, vector FROM windows ORDER BY video_id, start_seconds",
-    "videos": "SELECT video_id || '/' || substr(sha256, 1, 12), vector FROM videos ORDER BY video_id",
-}
-_SCHEMA = """
+FORMAT = "2"
+_CORPORA, _GENERATION = "corpora", "generation"
+_PATIENCE_SECONDS = 60.0
+"""How long a writer waits for another."""
+_OF_VIDEO = "INTEGER NOT NULL REFERENCES videos ON DELETE CASCADE"
+_SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE videos (
-    video_id TEXT PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, duration_seconds REAL NOT NULL,
-    title TEXT NOT NULL, license TEXT NOT NULL, narrated INTEGER NOT NULL, vector BLOB NOT NULL);
-CREATE TABLE windows (
-    window_id TEXT PRIMARY KEY, video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE, start_seconds REAL NOT NULL,
-    end_seconds REAL NOT NULL, narrations TEXT NOT NULL, thumbnail BLOB NOT NULL, vector BLOB NOT NULL);
-CREATE INDEX windows_of_video ON windows (video_id);
+    number INTEGER PRIMARY KEY AUTOINCREMENT, video_id TEXT NOT NULL UNIQUE, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    duration_seconds REAL NOT NULL, title TEXT NOT NULL, narrated INTEGER NOT NULL);
+CREATE TABLE attributes (
+    video {_OF_VIDEO}, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (video, key, value)) WITHOUT ROWID;
+CREATE TABLE spans (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, span_id TEXT NOT NULL UNIQUE, video {_OF_VIDEO}, level TEXT NOT NULL,
+    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, narrations TEXT NOT NULL);
+CREATE INDEX spans_of_video ON spans (video, level, start_seconds);
+CREATE TABLE thumbnails (span INTEGER PRIMARY KEY REFERENCES spans ON DELETE CASCADE, jpeg BLOB NOT NULL);
+CREATE TABLE vectors (video {_OF_VIDEO}, level TEXT NOT NULL, float32_rows BLOB NOT NULL, PRIMARY KEY (video, level));
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoEntry:
-    """One indexed video; `path` is relative to the index folder."""
-
-    video_id: str
-    path: str
-    sha256: str
-    duration_seconds: float
-    title: str
-    license: str
-    narrated: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WindowEntry:
-    """One indexed window of a video."""
-
-    window_id: str
-    video_id: str
-    start_seconds: float
-    end_seconds: float
-    narrations: tuple[str, ...]
-    """The narration of every clip that overlaps it."""
-    thumbnail_jpeg: bytes
+_SPAN = "SELECT span_id, video_id, level, start_seconds, end_seconds, narrations, spans.number FROM spans"
+_SPANS = f"{_SPAN} JOIN videos ON videos.number = video"
 
 
 class Catalogue:
-    """One open `catalogue.sqlite`."""
+    """One open `catalogue.sqlite`. Reading is safe from several threads."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._lock = threading.Lock()
         self.about: Mapping[str, str] = dict(connection.execute("SELECT key, value FROM about"))
 
     @classmethod
     @contextmanager
     def create(cls, path: Path, about: Mapping[str, str]) -> Iterator[Catalogue]:
-        """Open the catalogue for writing, made anew with `about` if it is not there."""
+        """Open the catalogue for writing, made anew with `about` if it is not there.
+
+        Raises:
+            ValueError: it is not a catalogue of this format.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE_SECONDS)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                script = "".join(f"INSERT INTO about VALUES ({_quoted(key)}, {_quoted(about[key])});" for key in about)
+                first = {**about, _GENERATION: uuid.uuid4().hex}
+                script = "".join(f"INSERT INTO about VALUES ({_quoted(key)}, {_quoted(first[key])});" for key in first)
                 connection.executescript(f"BEGIN;{_SCHEMA}{script}COMMIT;")
-            yield cls(path, connection)
+            catalogue = cls(path, connection)
+            catalogue._require_format()
+            yield catalogue
 
     @classmethod
     def open(cls, path: Path) -> Catalogue:
@@ -94,93 +84,173 @@ class Catalogue:
         connection = sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True, check_same_thread=False)
         try:
             catalogue = cls(path, connection)
+            catalogue._require_format()
         except sqlite3.DatabaseError as error:
             connection.close()
             raise ValueError(f"{path}: not an index ({error}); make it anew with `ophclip index`") from error
-        if catalogue.about.get("format") != FORMAT:
+        except ValueError:
             connection.close()
-            raise ValueError(
-                f"{path}: format {catalogue.about.get('format')}, this version reads {FORMAT}; make it anew"
-            )
+            raise
         return catalogue
+
+    def _require_format(self) -> None:
+        found = self.about.get("format")
+        if found != FORMAT:
+            raise ValueError(
+                f"{self.path}: format {found}, this version reads {FORMAT}; remove the folder and make the index anew "
+                "with `ophclip index`"
+            )
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whoever writes meanwhile."""
+        self._read("BEGIN")
+        try:
+            yield
+        finally:
+            self._read("COMMIT")
+
+    @property
+    def generation(self) -> str:
+        """Another word after every change of spans or vectors."""
+        return str(self._read("SELECT value FROM about WHERE key = ?", _GENERATION)[0][0])
 
     def videos(self) -> dict[str, VideoEntry]:
-        """All videos by id."""
-        rows = self._connection.execute(
-            "SELECT video_id, path, sha256, duration_seconds, title, license, narrated FROM videos ORDER BY video_id"
+        """All videos by id, in the order of ids."""
+        attributes: dict[int, dict[str, list[str]]] = {}
+        for number, key, value in self._read("SELECT video, key, value FROM attributes ORDER BY video, key, value"):
+            attributes.setdefault(number, {}).setdefault(key, []).append(value)
+        rows = self._read(
+            "SELECT number, video_id, path, sha256, duration_seconds, title, narrated FROM videos ORDER BY video_id"
         )
         return {
-            row[0]: VideoEntry(
-                video_id=row[0], path=row[1], sha256=row[2], duration_seconds=row[3], title=row[4], license=row[5],
+            row[1]: VideoEntry(
+                video_id=row[1], path=row[2], sha256=row[3], duration_seconds=row[4], title=row[5],
                 narrated=bool(row[6]),
+                attributes={key: tuple(values) for key, values in attributes.get(row[0], {}).items()},
             )
             for row in rows
         }  # fmt: skip
 
-    def window_spans(self) -> dict[str, tuple[str, float, float]]:
-        """(video id, start, end) of every window by its id, in order of video and start."""
-        rows = self._connection.execute(
-            "SELECT window_id, video_id, start_seconds, end_seconds FROM windows ORDER BY video_id, start_seconds"
-        )
-        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+    def count(self, level: Level) -> int:
+        """How many spans of a level there are."""
+        return int(self._read("SELECT count(*) FROM spans WHERE level = ?", level.value)[0][0])
 
-    def window(self, window_id: str) -> WindowEntry:
-        """One window with its picture."""
-        row = self._connection.execute(
-            "SELECT window_id, video_id, start_seconds, end_seconds, narrations, thumbnail FROM windows "
-            "WHERE window_id = ?",
-            (window_id,),
-        ).fetchone()
-        return WindowEntry(
-            window_id=row[0], video_id=row[1], start_seconds=row[2], end_seconds=row[3],
-            narrations=tuple(json.loads(row[4])), thumbnail_jpeg=row[5],
-        )  # fmt: skip
+    def spans(self, video_id: str, level: Level) -> list[SpanEntry]:
+        """The spans of a video at one level, in order."""
+        order = "ORDER BY start_seconds, spans.number"
+        return self._spans(f"{_SPANS} WHERE video_id = ? AND level = ? {order}", video_id, level.value)
+
+    def span(self, number: int) -> SpanEntry | None:
+        """One span by its number; None if it is there no more."""
+        return next(iter(self._spans(f"{_SPANS} WHERE spans.number = ?", number)), None)
+
+    def span_named(self, span_id: str) -> SpanEntry | None:
+        """One span by its id; None if there is no such span."""
+        return next(iter(self._spans(f"{_SPANS} WHERE span_id = ?", span_id)), None)
+
+    def windows_at(self, video_id: str, second: float) -> list[SpanEntry]:
+        """The windows of a video that hold a second, in order."""
+        windows = self.spans(video_id, Level.WINDOW)
+        return [one for one in windows if one.start_seconds <= second <= one.end_seconds]
 
     def narrations(self, video_id: str, start_seconds: float, end_seconds: float) -> list[str]:
         """What was said over the windows inside a span, each sentence once, in order."""
-        rows = self._connection.execute(
-            "SELECT narrations FROM windows WHERE video_id = ? AND start_seconds >= ? AND end_seconds <= ? "
-            "ORDER BY start_seconds",
-            (video_id, start_seconds - 1e-6, end_seconds + 1e-6),
+        rows = self._read(
+            "SELECT narrations FROM spans WHERE video = (SELECT number FROM videos WHERE video_id = ?) AND level = ? "
+            "AND start_seconds >= ? AND end_seconds <= ? ORDER BY start_seconds",
+            video_id, Level.WINDOW.value, start_seconds - 1e-6, end_seconds + 1e-6,
+        )  # fmt: skip
+        return list(dict.fromkeys(line for (text,) in rows for line in json.loads(text)))
+
+    def thumbnail(self, number: int) -> bytes:
+        """The picture of a span as JPEG; empty if it is there no more."""
+        return next((bytes(row[0]) for row in self._read("SELECT jpeg FROM thumbnails WHERE span = ?", number)), b"")
+
+    def vectors(self, video_id: str, level: Level) -> NDArray[np.float32]:
+        """The vectors [n, D] of a video's spans at one level, in the order of `spans`."""
+        found = self._read(
+            "SELECT float32_rows FROM vectors JOIN videos ON videos.number = video WHERE video_id = ? AND level = ?",
+            video_id, level.value,
+        )  # fmt: skip
+        dim = int(self.about["dim"])
+        return np.frombuffer(found[0][0] if found else b"", dtype="<f4").reshape(-1, dim)
+
+    def vector(self, span: SpanEntry) -> NDArray[np.float32]:
+        """The vector [D] of one span."""
+        beside = [one.number for one in self.spans(span.video_id, span.level)]
+        vector_d: NDArray[np.float32] = self.vectors(span.video_id, span.level)[beside.index(span.number)]
+        return vector_d
+
+    def columns(self, level: Level) -> NDArray[np.void]:
+        """Number, owner, start and end of every span of a level, by video and start; the owner is the place of its
+        video in `videos()`."""
+        rows = self._read(
+            "SELECT spans.number, video_id, start_seconds, end_seconds FROM videos JOIN spans ON video = videos.number "
+            "AND level = ? ORDER BY video_id, start_seconds, spans.number",
+            level.value,
         )
-        lines = (line for (text,) in rows for line in json.loads(text))
-        return list(dict.fromkeys(lines))
-
-    def vectors(self, table: Table) -> tuple[list[str], NDArray[np.float32]]:
-        """Ids and vectors [n, D] of all windows or all videos, in the order of `vector_ids`; there must be one."""
-        ids, blobs = zip(*self._connection.execute(_VECTORS[table]), strict=True)
-        return list(ids), np.stack([np.frombuffer(blob, dtype="<f4") for blob in blobs])
-
-    def vector_ids(self, table: Table) -> tuple[str, ...]:
-        """Ids under which vectors are searched. They carry the content's hash: equal ids are equal vectors."""
-        return tuple(row[0] for row in self._connection.execute(_VECTORS[table]))
+        place_of = {row[0]: place for place, row in enumerate(self._read("SELECT video_id FROM videos ORDER BY 1"))}
+        kinds = [("number", np.int64), ("owner", np.int64), ("start", np.float64), ("end", np.float64)]
+        return np.array([(number, place_of[owner], *span) for number, owner, *span in rows], dtype=kinds)
 
     def put(
-        self,
-        video: VideoEntry,
-        vector_d: NDArray[np.float32],
-        windows: Sequence[WindowEntry],
-        vectors_wd: NDArray[np.float32],
+        self, video: VideoEntry, spans: Sequence[tuple[SpanEntry, bytes]], vectors: Mapping[Level, NDArray[np.float32]]
     ) -> None:
-        """Store one video with all its windows in one transaction, in place of what stood under its id."""
-        spans = ((part.window_id, part.video_id, part.start_seconds, part.end_seconds) for part in windows)
-        rest = ((json.dumps(part.narrations), part.thumbnail_jpeg) for part in windows)
-        rows = [(*span, *more, _blob(row)) for span, more, row in zip(spans, rest, vectors_wd, strict=True)]
-        values = (video.video_id, video.path, video.sha256, video.duration_seconds, video.title, video.license)
-        with self._connection:
-            self._connection.execute("DELETE FROM videos WHERE video_id = ?", (video.video_id,))
-            self._connection.execute(
-                "INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, int(video.narrated), _blob(vector_d))
+        """Store one video with all its spans and their pictures in one transaction, in place of what stood under its
+        id; `vectors` [n, D] are in the order of `spans` of their level, which must be that of their starts."""
+        values = (video.video_id, video.path, video.sha256, video.duration_seconds, video.title, int(video.narrated))
+        with self._connection as transaction:
+            transaction.execute("DELETE FROM videos WHERE video_id = ?", (video.video_id,))
+            into = "INSERT INTO videos (video_id, path, sha256, duration_seconds, title, narrated)"
+            number = transaction.execute(f"{into} VALUES (?, ?, ?, ?, ?, ?)", values).lastrowid
+            assert number is not None
+            self._put_attributes(number, video)
+            for one, jpeg in spans:
+                fields = (one.span_id, number, one.level.value, one.start_seconds, one.end_seconds)
+                into = "INSERT INTO spans (span_id, video, level, start_seconds, end_seconds, narrations)"
+                row = transaction.execute(f"{into} VALUES (?, ?, ?, ?, ?, ?)", (*fields, json.dumps(one.narrations)))
+                transaction.execute("INSERT INTO thumbnails VALUES (?, ?)", (row.lastrowid, jpeg))
+            for level, rows_nd in vectors.items():
+                blob = np.ascontiguousarray(rows_nd, dtype="<f4").tobytes()
+                transaction.execute("INSERT INTO vectors VALUES (?, ?, ?)", (number, level.value, blob))
+            self._change()
+
+    def describe(self, video: VideoEntry, narrations: Mapping[str, Sequence[str]]) -> None:
+        """Write anew what is known of a video, and what is said over its windows and clips by id; of these others are
+        dropped, and the vectors of the rest stay."""
+        gone = [one for one in self.spans(video.video_id, Level.CLIP) if one.span_id not in narrations]
+        with self._connection as transaction:
+            if gone:
+                self._drop_clips(video.video_id, {one.number for one in gone})
+            transaction.execute(
+                "UPDATE videos SET path = ?, title = ?, narrated = ? WHERE video_id = ?",
+                (video.path, video.title, int(video.narrated), video.video_id),
             )
-            self._connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            found = transaction.execute("SELECT number FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
+            transaction.execute("DELETE FROM attributes WHERE video = ?", found)
+            self._put_attributes(found[0], video)
+            transaction.executemany(
+                "UPDATE spans SET narrations = ? WHERE span_id = ?",
+                [(json.dumps(list(texts)), span_id) for span_id, texts in narrations.items()],
+            )
+
+    def remove(self, video_id: str) -> bool:
+        """Drop a video and all that belongs to it, its bytes overwritten; False if it was not there."""
+        with self._connection as transaction:
+            gone = transaction.execute("DELETE FROM videos WHERE video_id = ?", (video_id,)).rowcount > 0
+            if gone:
+                self._change()
+        return gone
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """The corpora that videos came from, relative to the index folder; those of older indices are unknown."""
+        """The corpora that videos came from, relative to the index folder."""
         return tuple(json.loads(self.about.get(_CORPORA, "[]")))
 
     def note_corpus(self, corpus: str) -> None:
@@ -190,35 +260,36 @@ class Catalogue:
             self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_CORPORA, known))
         self.about = {**self.about, _CORPORA: known}
 
-    def windows_at(self, video_id: str, second: float) -> list[WindowEntry]:
-        """The windows of a video that hold a second, in order."""
-        rows = self._connection.execute(
-            "SELECT window_id FROM windows WHERE video_id = ? AND start_seconds <= ? AND end_seconds >= ? "
-            "ORDER BY start_seconds",
-            (video_id, second, second),
-        ).fetchall()
-        return [self.window(row[0]) for row in rows]
+    def _drop_clips(self, video_id: str, gone: set[int]) -> None:
+        kept_n = [one.number not in gone for one in self.spans(video_id, Level.CLIP)]
+        blob = self.vectors(video_id, Level.CLIP)[kept_n].tobytes()
+        of_clips = "video = (SELECT number FROM videos WHERE video_id = ?) AND level = ?"
+        self._connection.execute(
+            f"UPDATE vectors SET float32_rows = ? WHERE {of_clips}", (blob, video_id, Level.CLIP.value)
+        )
+        self._connection.executemany("DELETE FROM spans WHERE number = ?", [(number,) for number in gone])
+        self._change()
 
-    def window_vector(self, window_id: str) -> NDArray[np.float32]:
-        """The vector [D] of one window."""
-        row = self._connection.execute("SELECT vector FROM windows WHERE window_id = ?", (window_id,)).fetchone()
-        return np.frombuffer(row[0], dtype="<f4")
+    def _put_attributes(self, number: int, video: VideoEntry) -> None:
+        rows = [(number, key, value) for key, values in video.attributes.items() for value in values]
+        self._connection.executemany("INSERT INTO attributes VALUES (?, ?, ?)", rows)
 
-    def describe(self, video: VideoEntry, narrations: Mapping[str, Sequence[str]]) -> None:
-        """Write anew what is known of a video, and what is said over its windows by id; its vectors stay."""
-        values = (video.path, video.title, video.license, int(video.narrated), video.video_id)
-        with self._connection:
-            self._connection.execute(
-                "UPDATE videos SET path = ?, title = ?, license = ?, narrated = ? WHERE video_id = ?", values
+    def _change(self) -> None:
+        values = (uuid.uuid4().hex, _GENERATION)
+        self._connection.execute("UPDATE about SET value = ? WHERE key = ?", values)
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def _spans(self, query: str, *values: object) -> list[SpanEntry]:
+        return [
+            SpanEntry(
+                span_id=row[0], video_id=row[1], level=Level(row[2]), start_seconds=row[3], end_seconds=row[4],
+                narrations=tuple(json.loads(row[5])), number=row[6],
             )
-            self._connection.executemany(
-                "UPDATE windows SET narrations = ? WHERE window_id = ?",
-                [(json.dumps(texts), window_id) for window_id, texts in narrations.items()],
-            )
-
-
-def _blob(vector_d: NDArray[np.float32]) -> bytes:
-    return np.ascontiguousarray(vector_d, dtype="<f4").tobytes()
+            for row in self._read(query, *values)
+        ]  # fmt: skip
 
 
 def _quoted(text: str) -> str:

@@ -1,19 +1,26 @@
-"""What a search returns, and how overlapping windows become one hit."""
+"""What a search returns, and how neighbouring windows become one hit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ophclip.search.entries import Level
+
 MERGED_WINDOWS = 3
 """A merged hit is never longer than this many windows, so that its start still says where to look."""
+
+_CLOCK_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
     """A stretch of one video that answers a query; `score` and the picture are those of its best window."""
 
+    hit_id: str
+    """Of its best window, or of the clip or the video that it is."""
     video_id: str
     path: Path
     start_seconds: float
@@ -22,6 +29,9 @@ class Hit:
     """The middle of the best window."""
     score: float
     """Cosine of the query with the best window."""
+    probability: float | None
+    """That the instrument which the text names is seen, where the index was calibrated for it."""
+    level: Level
     narration: str
     title: str
     license: str
@@ -30,46 +40,58 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A window as the vector index returned it; `best` is the id of the best window merged into it."""
+    """A span as the search returned it; `row` is that of the best window merged into it."""
 
-    best: str
+    row: int
     video_id: str
     start_seconds: float
     end_seconds: float
     score: float
 
 
-def merge_overlapping(ranked: Iterable[Found], k: int, window_seconds: float) -> list[Found]:
-    """The first `k` stretches of a ranking, best first.
+def merge_neighbours(ranked: Iterable[Found], k: int, *, window_seconds: float, gap_seconds: float) -> list[Found]:
+    """The first `k` stretches of a ranking, best first; they do not overlap.
 
-    Going down the ranking, a window that overlaps a stretch of its video widens the best such stretch, or is dropped
-    where that would exceed `MERGED_WINDOWS` windows; any other opens a stretch. It ends when the next would be number
+    Going down the ranking, a window that overlaps a stretch of its video, or lies at most `gap_seconds` from it, widens
+    the best such stretch. Where that would exceed `MERGED_WINDOWS` windows or reach into another stretch, one that
+    overlaps is dropped and one beside it opens a stretch, as any other does. It ends when the next would be number
     k + 1, so that only windows that rank above that one have widened anything.
     """
     merged: list[Found] = []
-    longest = MERGED_WINDOWS * window_seconds + 1e-6
+    longest = MERGED_WINDOWS * window_seconds + _CLOCK_TOLERANCE
     for window in ranked:
-        place = next((index for index, other in enumerate(merged) if _overlap(window, other)), None)
-        if place is None:
+        near = [place for place, other in enumerate(merged) if _gap(window, other) <= gap_seconds + _CLOCK_TOLERANCE]
+        grown = [(place, _joined(merged[place], window)) for place in near]
+        fitting = [
+            (place, one)
+            for place, one in grown
+            if one.end_seconds - one.start_seconds <= longest
+            and not any(_overlap(one, other) for number, other in enumerate(merged) if number != place)
+        ]
+        if fitting:
+            place, one = fitting[0]
+            merged[place] = one
+        elif not any(_overlap(window, merged[place]) for place in near):
             if len(merged) == k:
                 break
             merged.append(window)
-            continue
-        start = min(window.start_seconds, merged[place].start_seconds)
-        end = max(window.end_seconds, merged[place].end_seconds)
-        if end - start <= longest and not _touches_another(merged, place, start, end):
-            merged[place] = replace(merged[place], start_seconds=start, end_seconds=end)
     return merged
 
 
+def _joined(one: Found, other: Found) -> Found:
+    start, end = min(one.start_seconds, other.start_seconds), max(one.end_seconds, other.end_seconds)
+    return replace(one, start_seconds=start, end_seconds=end)
+
+
+def _gap(one: Found, other: Found) -> float:
+    """Seconds between two spans, negative where they overlap."""
+    if one.video_id != other.video_id:
+        return math.inf
+    return max(one.start_seconds - other.end_seconds, other.start_seconds - one.end_seconds)
+
+
 def _overlap(one: Found, other: Found) -> bool:
-    same = one.video_id == other.video_id
-    return same and one.start_seconds < other.end_seconds and other.start_seconds < one.end_seconds
-
-
-def _touches_another(merged: Sequence[Found], place: int, start: float, end: float) -> bool:
-    grown = replace(merged[place], start_seconds=start, end_seconds=end)
-    return any(index != place and _overlap(grown, other) for index, other in enumerate(merged))
+    return _gap(one, other) < -_CLOCK_TOLERANCE
 
 
 def best_of_each_video(ranked: Iterable[Found], k: int) -> list[Found]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ophclip.evaluation.vectors import unit
-from ophclip.models.description import read_description
-from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue, Table
-from ophclip.search.hits import Found, Hit, best_of_each_video, merge_overlapping
-from ophclip.search.queries import query_wordings, wordings_vector
-from ophclip.search.vectors import TABLES, vectors_of
+from ophclip.progress import Progress
+from ophclip.search.asking import Asker
+from ophclip.search.build import IndexSummary, add_to_index, remove_video
+from ophclip.search.calibration import read_calibration
+from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
+from ophclip.search.contents import Contents
+from ophclip.search.entries import Level, SpanEntry, VideoEntry
+from ophclip.search.filters import Filters
+from ophclip.search.hits import Found, Hit, best_of_each_video, merge_neighbours
+from ophclip.search.queries import instrument_named
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
@@ -23,22 +29,34 @@ if TYPE_CHECKING:
 _FIRST_FETCH = 200
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """How similar every window of one video, W of them, is to a query."""
+
+    start_seconds_w: NDArray[np.float64]
+    end_seconds_w: NDArray[np.float64]
+    scores_w: NDArray[np.float32]
+
+
 class SearchIndex:
-    """Windows and whole videos of an index folder, read-only. The bundle is loaded when a query first needs it."""
+    """Windows, clips and whole videos of an index folder. The bundle is loaded when a query first needs it.
+
+    Reading is safe from several threads. `add` and `remove` change the folder, and what is found from then on.
+    """
 
     def __init__(self, folder: Path | str, bundle: Path | str | Loaded | None = None) -> None:
         folder = Path(folder)
-        bundle = Path(bundle) if isinstance(bundle, str) else bundle
         self.folder = folder
         self._catalogue = Catalogue.open(folder / CATALOGUE_NAME)
-        self._videos = self._catalogue.videos()
-        self._spans = self._catalogue.window_spans()
-        if not self._spans:
+        self._contents = Contents(self._catalogue, folder)
+        if not self._contents.videos:
             self._catalogue.close()
             raise ValueError(f"{folder}: holds no video; add some with `ophclip index`")
-        self._vectors = {table: vectors_of(self._catalogue, table, folder / table) for table in TABLES}
-        self._bundle = bundle
-        self._loaded: Loaded | None = None
+        given = Path(bundle) if isinstance(bundle, str) else bundle
+        self._changing = threading.Lock()
+        self.calibration = read_calibration(folder, self.about["weights_sha256"])
+        """What is known of scores, if `ophclip calibrate` was run."""
+        self._asker = Asker(folder, self._catalogue.about, given)
 
     def __enter__(self) -> SearchIndex:
         return self
@@ -53,7 +71,13 @@ class SearchIndex:
         self._catalogue.close()
 
     def __len__(self) -> int:
-        return len(self._spans)
+        """How many windows there are."""
+        return len(self._contents.tables[Level.WINDOW])
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What the index was made with: `model`, `weights_sha256`, `dim`, `window_seconds`, `fps`, ..."""
+        return self._catalogue.about
 
     @property
     def loaded(self) -> Loaded:
@@ -62,28 +86,35 @@ class SearchIndex:
         Raises:
             ValueError: it is not there any more, or has other weights.
         """
-        if self._loaded is None:
-            self._loaded = self._load()
-        return self._loaded
+        return self._asker.loaded
 
-    def _load(self) -> Loaded:
-        remembered = self._catalogue.about["bundle"]
-        given = self._bundle if self._bundle is not None else self.folder / remembered
-        if isinstance(given, Path) and self._bundle is None and not given.is_dir():
-            raise ValueError(f"{given.resolve()}: the bundle that made {self.folder} is gone; name it with --bundle")
-        digest = read_description(given).weights_sha256 if isinstance(given, Path) else given.weights_sha256
-        held = self._catalogue.about["weights_sha256"]
-        if digest != held:
-            raise ValueError(
-                f"{self.folder}: made by weights {held[:12]}, the bundle has {digest[:12]}; "
-                "name the bundle that made it with --bundle"
-            )
-        if not isinstance(given, Path):
-            return given
-        from ophclip.evaluation.embedding import default_device
-        from ophclip.models.bundle import load_bundle
+    def videos(self) -> tuple[VideoEntry, ...]:
+        """All videos, by id."""
+        return self._contents.videos
 
-        return load_bundle(given, device=default_device())
+    def facets(self) -> dict[str, dict[str, int]]:
+        """Attribute -> value -> how many videos have it: what `Filters.attributes` may ask for."""
+        return self._contents.facets.counts()
+
+    def media_path(self, video_id: str) -> Path:
+        """Where the file of an indexed video lies.
+
+        Raises:
+            ValueError: no such video.
+        """
+        contents = self._contents
+        return self._path(contents.videos[contents.owner(video_id)])
+
+    def query_vector(
+        self,
+        *,
+        text: str | None = None,
+        image: Path | str | NDArray[np.uint8] | None = None,
+        video: Path | str | None = None,
+        vector: NDArray[Any] | None = None,
+    ) -> NDArray[np.float32]:
+        """The unit vector [D] that `search` would compare; the arguments are the same."""
+        return self._asker.vector(text=text, image=image, video=video, vector=vector)
 
     def search(
         self,
@@ -93,11 +124,11 @@ class SearchIndex:
         video: Path | str | None = None,
         vector: NDArray[Any] | None = None,
         k: int = 5,
+        filters: Filters | None = None,
         min_score: float | None = None,
         group_by_video: bool = False,
         merge: bool = True,
-        narrated: bool | None = None,
-        level: str = "window",
+        level: Level | str = Level.WINDOW,
     ) -> list[Hit]:
         """The `k` stretches of video nearest to one query, best first.
 
@@ -107,115 +138,201 @@ class SearchIndex:
             video: a video file, searched by all of its frames pooled.
             vector: a vector [D] of the bundle's space, of any length.
             k: how many; fewer come back if there are no more.
+            filters: which videos may be found.
             min_score: hits with a lower cosine are left out.
-            group_by_video: only the best window of each video.
-            merge: overlapping windows become one hit; else every window is a hit of its own.
-            narrated: only narrated (True) or only silent (False) videos.
-            level: `window`, or `video` to compare whole videos.
+            group_by_video: only the best span of each video.
+            merge: neighbouring windows become one hit; else every window is a hit of its own.
+            level: `window`, `clip` for narrated clips, or `video` to compare whole videos.
 
         Raises:
             ValueError: not exactly one query, a query that cannot be read, or an option out of range.
         """
+        query_d = self.query_vector(text=text, image=image, video=video, vector=vector)
+        hits = self._search(query_d, k, filters, min_score, group_by_video=group_by_video, merge=merge, level=level)
+        if text is None or self.calibration is None or level != Level.WINDOW:
+            return hits
+        label = instrument_named(text)
+        return [replace(hit, probability=self.calibration.probability(label, hit.score)) for hit in hits]
+
+    def neighbours(
+        self,
+        hit_id: str,
+        k: int = 5,
+        filters: Filters | None = None,
+        min_score: float | None = None,
+        *,
+        group_by_video: bool = False,
+        merge: bool = True,
+        level: Level | str = Level.WINDOW,
+    ) -> list[Hit]:
+        """More like a hit: as `search` with the vector of the span `hit_id`, without what overlaps that span.
+
+        Raises:
+            ValueError: there is no such hit, or an option is out of range.
+        """
+        span = self._span(hit_id)
+        return self._search(
+            self._catalogue.vector(span),
+            k,
+            filters,
+            min_score,
+            group_by_video=group_by_video,
+            merge=merge,
+            level=level,
+            apart_from=span,
+        )
+
+    def curve(self, query_d: NDArray[np.float32], video_id: str) -> Curve:
+        """How similar every window of one video is to a query, unit vector [D].
+
+        Raises:
+            ValueError: no such video.
+        """
+        contents = self._contents
+        table = contents.tables[Level.WINDOW]
+        rows = table.rows_of(contents.owner(video_id))
+        return Curve(
+            start_seconds_w=np.array(table.start_n[rows]),
+            end_seconds_w=np.array(table.end_n[rows]),
+            scores_w=table.rows_nd[rows] @ np.asarray(query_d, dtype=np.float32),
+        )
+
+    def window_vectors(self, video_id: str) -> tuple[list[tuple[float, float]], NDArray[np.float32]]:
+        """Spans (start, end) in seconds and unit vectors [W, D] of the windows of a video.
+
+        Raises:
+            ValueError: no such video.
+        """
+        contents = self._contents
+        table = contents.tables[Level.WINDOW]
+        rows = table.rows_of(contents.owner(video_id))
+        spans = zip(table.start_n[rows].tolist(), table.end_n[rows].tolist(), strict=True)
+        return list(spans), np.array(table.rows_nd[rows])
+
+    def thumbnail(self, hit_id: str) -> bytes:
+        """The picture of a hit as JPEG.
+
+        Raises:
+            ValueError: there is no such hit.
+        """
+        return self._catalogue.thumbnail(self._span(hit_id).number)
+
+    def add(
+        self, *, corpus: Path | None = None, videos: Path | None = None, progress: Progress | None = None
+    ) -> IndexSummary:
+        """Index what is new in a corpus, a folder, or both.
+
+        Raises:
+            ValueError: nothing to index, or nothing that could be indexed.
+        """
+        with self._changing:
+            summary = add_to_index(self.folder, self.loaded, corpus=corpus, videos=videos, progress=progress)
+            self._contents = Contents(self._catalogue, self.folder)
+        return summary
+
+    def remove(self, video_id: str) -> None:
+        """Drop a video from the index: records, pictures, vectors; its file stays where it is.
+
+        Raises:
+            ValueError: no such video.
+        """
+        with self._changing:
+            self._contents.owner(video_id)
+            remove_video(self.folder, video_id)
+            self._contents = Contents(self._catalogue, self.folder)
+
+    def _search(
+        self,
+        query_d: NDArray[np.float32],
+        k: int,
+        filters: Filters | None,
+        min_score: float | None,
+        *,
+        group_by_video: bool,
+        merge: bool,
+        level: Level | str,
+        apart_from: SpanEntry | None = None,
+    ) -> list[Hit]:
         if k < 1:
             raise ValueError(f"search: k is {k} and must be at least 1")
-        if level not in ("window", "video"):
-            raise ValueError(f"search: level is {level!r}; expected window or video")
-        query_d = self._query(text=text, image=image, video=video, vector=vector)
-        table: Table = "windows" if level == "window" else "videos"
-        allowed = None if narrated is None else self._narration_mask(table, narrated)
+        if level not in tuple(Level):
+            raise ValueError(f"search: level is {level!r}; expected {', '.join(Level)}")
+        contents = self._contents
+        allowed_v = contents.facets.allowed(filters) if filters else None
+        table = contents.tables[Level(level)]
         fetch = _FIRST_FETCH
         while True:
-            ranked = self._ranked(query_d, table, fetch, allowed, min_score)
-            hits = self._cut(ranked, k, group_by_video=group_by_video, merge=merge and level == "window")
-            if len(hits) == k or len(ranked) < fetch:
-                return [self._hit(one, level) for one in hits]
+            rows, scores = table.search(query_d, fetch, allowed_v)
+            ranked = [
+                _found(contents, Level(level), row, score)
+                for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+            ]
+            kept = [one for one in ranked if (min_score is None or one.score >= min_score) and _apart(one, apart_from)]
+            cut = self._cut(kept, k, group_by_video=group_by_video, merge=merge and level == Level.WINDOW)
+            if len(cut) == k or len(ranked) < fetch or (min_score is not None and ranked[-1].score < min_score):
+                hits = [self._hit(contents, one, Level(level)) for one in cut]
+                return [hit for hit in hits if hit is not None]
             fetch *= 4
 
     def _cut(self, ranked: Sequence[Found], k: int, *, group_by_video: bool, merge: bool) -> list[Found]:
         if group_by_video:
             return best_of_each_video(ranked, k)
-        return (
-            merge_overlapping(ranked, k, float(self._catalogue.about["window_seconds"])) if merge else list(ranked[:k])
-        )
+        if not merge:
+            return list(ranked[:k])
+        window_seconds, stride_seconds = (float(self.about[name]) for name in ("window_seconds", "stride_seconds"))
+        return merge_neighbours(ranked, k, window_seconds=window_seconds, gap_seconds=stride_seconds)
 
-    def _query(self, **given: Any) -> NDArray[np.float32]:
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if len(chosen) != 1:
-            raise ValueError(f"search: give one of text, image, video, vector; {len(chosen)} given")
-        (kind, value), *_ = chosen.items()
-        vector_d = np.asarray(getattr(self, f"_of_{kind}")(value), dtype=np.float64)
-        width = self._vectors["windows"].dim
-        if vector_d.shape != (width,) or not np.isfinite(vector_d).all():
-            raise ValueError(f"search: the vector has shape {vector_d.shape}; expected {width} finite numbers")
-        return unit(vector_d).astype(np.float32)
-
-    def _of_text(self, text: str) -> NDArray[Any]:
-        wordings = query_wordings(text)
-        return wordings_vector(self.loaded, wordings)
-
-    def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
-        from ophclip.data.pictures import read_picture
-
-        pixels_hwc = read_picture(Path(image)) if isinstance(image, (Path, str)) else image
-        return self._pooled(self.loaded.embed_frames([pixels_hwc]))
-
-    def _of_video(self, video: Path | str) -> NDArray[Any]:
-        fps = float(self._catalogue.about["fps"])
-        loaded = self.loaded
-        from ophclip.evaluation.embedding import embed_video
-
-        return self._pooled(embed_video(loaded, Path(video), fps=fps, batch_frames=64).vectors_td)
-
-    def _pooled(self, vectors_td: NDArray[np.float32]) -> NDArray[Any]:
-        return np.asarray(self.loaded.pool_spans(vectors_td, [(0, len(vectors_td))])[0])
-
-    def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
-        return vector
-
-    def _narration_mask(self, table: Table, narrated: bool) -> NDArray[np.bool_]:
-        owners = [span[0] for span in self._spans.values()] if table == "windows" else list(self._videos)
-        return np.array([self._videos[owner].narrated == narrated for owner in owners], dtype=np.bool_)
-
-    def _ranked(
-        self,
-        query_d: NDArray[np.float32],
-        table: Table,
-        fetch: int,
-        allowed: NDArray[np.bool_] | None,
-        min_score: float | None,
-    ) -> list[Found]:
-        neighbours = self._vectors[table].search(query_d[None, :], fetch, allowed)
-        pairs = zip(neighbours.ids[0], neighbours.scores_qk[0].tolist(), strict=True)
-        return [self._found(one, table, score) for one, score in pairs if min_score is None or score >= min_score]
-
-    def _found(self, vector_id: str, table: Table, score: float) -> Found:
-        if table == "windows":
-            owner, start, end = self._spans[vector_id]
-        else:
-            owner, start = vector_id.rsplit("/", 1)[0], 0.0
-            end = self._videos[owner].duration_seconds
-        return Found(best=vector_id, video_id=owner, start_seconds=start, end_seconds=end, score=score)
-
-    def _hit(self, found: Found, level: str) -> Hit:
-        video = self._videos[found.video_id]
-        best = self._catalogue.window(found.best if level == "window" else self._middle_window(found.video_id))
-        narrations = self._catalogue.narrations(found.video_id, found.start_seconds, found.end_seconds)
+    def _hit(self, contents: Contents, found: Found, level: Level) -> Hit | None:
+        """None if the video was removed by another process meanwhile."""
+        video = contents.by_id[found.video_id]
+        best = self._catalogue.span(int(contents.tables[level].number_n[found.row]))
+        if best is None:
+            return None
+        said = best.narrations
+        if level is not Level.CLIP:
+            said = tuple(self._catalogue.narrations(found.video_id, found.start_seconds, found.end_seconds))
         return Hit(
+            hit_id=best.span_id,
             video_id=found.video_id,
-            path=(self.folder / video.path).resolve(),
+            path=self._path(video),
             start_seconds=found.start_seconds,
             end_seconds=found.end_seconds,
             peak_seconds=(best.start_seconds + best.end_seconds) / 2,
             score=found.score,
-            narration=" ".join(narrations),
+            probability=None,
+            level=level,
+            narration=" ".join(said),
             title=video.title,
             license=video.license,
-            thumbnail_jpeg=best.thumbnail_jpeg,
+            thumbnail_jpeg=self._catalogue.thumbnail(best.number),
         )
 
-    def _middle_window(self, video_id: str) -> str:
-        own = [window for window, span in self._spans.items() if span[0] == video_id]
-        return own[len(own) // 2]
+    def _span(self, hit_id: str) -> SpanEntry:
+        span = self._catalogue.span_named(hit_id)
+        if span is None:
+            raise ValueError(f"{hit_id!r}: no such hit in the index; give the hit_id of a hit that `search` returned")
+        return span
+
+    def _path(self, video: VideoEntry) -> Path:
+        return (self.folder / video.path).resolve()
+
+
+def _found(contents: Contents, level: Level, row: int, score: float) -> Found:
+    table = contents.tables[level]
+    return Found(
+        row=row,
+        video_id=contents.videos[table.owner_n[row]].video_id,
+        start_seconds=float(table.start_n[row]),
+        end_seconds=float(table.end_n[row]),
+        score=score,
+    )
+
+
+def _apart(found: Found, span: SpanEntry | None) -> bool:
+    """Whether a span overlaps nothing of another."""
+    if span is None or span.video_id != found.video_id:
+        return True
+    return found.end_seconds <= span.start_seconds or found.start_seconds >= span.end_seconds
 
 
 def open_index(folder: Path | str, bundle: Path | str | Loaded | None = None) -> SearchIndex:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.manifest import Manifest, State
-from ingest.place import manifest_place
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
+
+SAID = ("license", "uploader", "consent", "split", "language")
+"""Attributes that a source says of a video: ingest's manifest, or the `NAME.info.json` beside the file."""
+READ_IN_TITLES = ("procedure", "technique", "eye_condition")
+"""Attributes of which ingest keeps evidence beside a structured title; a video may have several of one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +28,9 @@ class SourceVideo:
     path: Path
     sha256: str
     title: str
-    license: str
     narrated: bool
+    attributes: Mapping[str, tuple[str, ...]]
+    """What search can be held to, by `SAID` and `READ_IN_TITLES`; no key without a value."""
     clips: tuple[Clip, ...]
 
 
@@ -35,10 +42,10 @@ def require_sources(corpus: Path | None, videos: Path | None) -> None:
     """
     if corpus is None and videos is None:
         raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
-    place = manifest_place(corpus) if corpus is not None else ""
-    if isinstance(place, Path) and not place.is_file():
+    if corpus is not None and not has_manifest_at(corpus):
         raise ValueError(
-            f"{place}: expected the manifest of a corpus; make one with `ophclip ingest SOURCE --out {corpus}`"
+            f"{manifest_place(corpus)}: expected the manifest of a corpus; "
+            f"make one with `ophclip ingest SOURCE --out {corpus}`"
         )
     if videos is not None and not videos.is_dir():
         raise ValueError(f"{videos}: no such folder; expected one that holds videos")
@@ -70,13 +77,26 @@ def _of_corpus(corpus: Path) -> list[SourceVideo]:
                 path=Path(row.path),
                 sha256=row.sha256,
                 title=row.title,
-                license=row.license,
                 narrated=row.narrated,
+                attributes=_attributes(
+                    [(key, getattr(row, key)) for key in SAID]
+                    + [(one.attribute, one.value) for one in manifest.evidence(row.video_id)]
+                ),
                 clips=tuple(manifest.clips(row.video_id)),
             )
             for row in manifest.videos()
             if row.state is State.DONE
         ]
+
+
+def _attributes(said: Iterable[tuple[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Values by key, each once and in order; what is empty or no attribute is left out."""
+    found: dict[str, dict[str, None]] = {}
+    for key, value in said:
+        text = " ".join(value.split()) if isinstance(value, str) else ""
+        if text and key in (*SAID, *READ_IN_TITLES):
+            found.setdefault(key, {})[text] = None
+    return {key: tuple(sorted(values)) for key, values in found.items()}
 
 
 def _add_folder(found: list[SourceVideo], failed: list[tuple[Path, str]], folder: Path) -> None:
@@ -103,8 +123,8 @@ def _of_file(path: Path, taken: set[str]) -> SourceVideo:
         path=path,
         sha256=sha256,
         title=str(about.get("title") or ""),
-        license=str(about.get("license") or ""),
         narrated=False,
+        attributes=_attributes(about.items()),
         clips=(),
     )
 

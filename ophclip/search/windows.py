@@ -1,4 +1,4 @@
-"""How a video is cut into windows."""
+"""How a video is cut into windows, and which frames of the index' grid a span holds."""
 
 from __future__ import annotations
 
@@ -38,11 +38,17 @@ def cut_windows(duration_seconds: float, *, fps: float, window_seconds: float, s
     while starts[-1] + window_seconds < duration_seconds - _CLOCK_TOLERANCE:
         following = starts[-1] + stride_seconds
         starts.append(min(following, max(duration_seconds - window_seconds, 0.0)))
-    frames = max(int(np.ceil(duration_seconds * fps - _CLOCK_TOLERANCE)), 1)
-    return [_window(start, min(start + window_seconds, duration_seconds), fps, frames) for start in starts]
+    frames = frames_of(duration_seconds, fps)
+    return [window_at(start, min(start + window_seconds, duration_seconds), fps, frames) for start in starts]
 
 
-def _window(start_seconds: float, end_seconds: float, fps: float, frames: int) -> Window:
+def frames_of(duration_seconds: float, fps: float) -> int:
+    """How many frames of the grid a video has."""
+    return max(int(np.ceil(duration_seconds * fps - _CLOCK_TOLERANCE)), 1)
+
+
+def window_at(start_seconds: float, end_seconds: float, fps: float, frames: int) -> Window:
+    """The span [start, end) on a grid of so many frames; it holds at least one of them."""
     first = min(int(np.ceil(start_seconds * fps - _CLOCK_TOLERANCE)), frames - 1)
     stop = min(max(int(np.ceil(end_seconds * fps - _CLOCK_TOLERANCE)), first + 1), frames)
     return Window(start_seconds=start_seconds, end_seconds=end_seconds, first=first, stop=stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.manifest import Manifest, VideoRow
-from ingest.place import manifest_place
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import Level, Refused
 from ingest.shards import ShardReader
 from ophclip.tracing.records import Link, absent, broken, holds
@@ -59,10 +59,9 @@ def corpus_links(
 
 
 def _row(corpus: Path, video_id: str, sha256: str) -> tuple[Path, VideoRow] | None:
-    place = manifest_place(corpus)
-    if isinstance(place, Path) and not place.is_file():
+    if not has_manifest_at(corpus):
         return None
-    with Manifest(place, read_only=True) as manifest:
+    with Manifest(manifest_place(corpus), read_only=True) as manifest:
         rows = manifest.videos()
     same = [row for row in rows if sha256 and row.sha256 == sha256]
     named = [row for row in rows if row.video_id == video_id]

@@ -87,7 +87,8 @@ def _of_query(asked: Asked, origin: Origin, *, scored: bool) -> Link:
     store = _store(origin)
     query_d = wordings_vector(store.model, wordings)
     with closing(Catalogue.open(asked.place / CATALOGUE_NAME)) as catalogue:
-        vectors_wd = np.stack([catalogue.window_vector(one) for one in windows]).astype(np.float64)
+        spans = [span for one in windows if (span := catalogue.span_named(one)) is not None]
+        vectors_wd = np.stack([catalogue.vector(span) for span in spans]).astype(np.float64)
     best_d = vectors_wd[int((vectors_wd @ query_d).argmax())]
     score = float(best_d @ query_d)
     facts = {"query": asked.query, "score_again": score, "sentences": _scores(store, best_d, sentences)}

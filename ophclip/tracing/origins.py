@@ -109,7 +109,7 @@ def _of_index(asked: Asked) -> Origin:
         "query": asked.query,
         "score": asked.score,
         "windows": [
-            {"start_seconds": one.start_seconds, "end_seconds": one.end_seconds, "id": one.window_id,
+            {"start_seconds": one.start_seconds, "end_seconds": one.end_seconds, "id": one.span_id,
              "narrations": list(one.narrations)}
             for one in windows
         ],

@@ -41,10 +41,9 @@ from ophclip.training.export import new_model
 from ophclip.training.loggers import build_loggers
 from ophclip.training.module import NonFiniteLossError, TrainingModule
 from ophclip.training.ranks import TERMINATED, Ranks, together, wanted_ranks
-from ophclip.training.run_folder import RunFolder
+from ophclip.training.run_folder import NOT_FINITE_NAME, RunFolder
 from ophclip.training.validation import build_validation
 
-NOT_FINITE_NAME = "nonfinite.json"
 _PATIENCE = timedelta(hours=6)
 """How long ranks wait for each other: the first validates and saves alone. One that fails is noticed otherwise."""
 

@@ -12,10 +12,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ingest import atomic
+from ingest.ledger import read_ledger
 from ophclip.config import TrainConfig
 from ophclip.models.training_record import RECORD_NAME, TrainingRecord, read_training_record
 
 FORMAT_VERSION = 1
+NOT_FINITE_NAME = "nonfinite.json"
+"""What is noted of a step whose loss was not a number."""
 MAY_CHANGE = frozenset(
     {
         "out",
@@ -76,6 +79,10 @@ class RunFolder:
         except OSError as error:
             raise ValueError(f"out: {self.out} cannot be written ({error.strerror}); give another folder") from error
 
+    def begun(self) -> Mapping[str, Any]:
+        """What the run was begun with: `config` and, under `corpus`, the fingerprint of its corpus."""
+        return self._read()
+
     def corpus(self) -> dict[str, str]:
         """Fingerprint and contents of the corpus that the run was begun with."""
         content = self._read()
@@ -119,7 +126,17 @@ class RunFolder:
                 words = f"{now.get(option)} given, but the run in {self.out} was begun with {before.get(option)}"
                 raise ValueError(f"{option}: {words}; {remedy}")
         if begun["corpus"] != fingerprint:
-            raise ValueError(f"data.root: not the corpus that the run in {self.out} was begun with; {remedy}")
+            purged = _purged_since(begun["corpus"], config.data.root)
+            words = f"not the corpus that the run in {self.out} was begun with{purged}"
+            raise ValueError(f"data.root: {words}; {remedy}")
+
+
+def _purged_since(fingerprint: str, root: str) -> str:
+    """What was purged from a corpus since it had this fingerprint, in words; nothing where that is not known."""
+    lines = read_ledger(Path(root))
+    first = next((number for number, line in enumerate(lines) if line["corpus_before"] == fingerprint), len(lines))
+    dates = sorted({line["when"][:10] for line in lines[first:]})
+    return f": {len(lines) - first} video(s) were purged from it since ({', '.join(dates)})" if dates else ""
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:

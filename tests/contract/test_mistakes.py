@@ -50,6 +50,18 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a bundle to index with": (("index", "no_bundle", "--videos", "videos", "--out", "index"), "no_bundle"),
     "nothing to index": (("index", "no_bundle", "--out", "index"), "nothing to index"),
     "a folder to index": (("index", "no_bundle", "--videos", "nowhere", "--out", "index"), "nowhere"),
+    "a corpus to purge": (
+        ("purge", "--video", "v", "--signed-off-by", "A. B.", "--reason", "c", "--corpus", "nowhere"),
+        "nowhere",
+    ),
+    "a corpus that is none": (
+        ("purge", "--video", "v", "--signed-off-by", "A. B.", "--reason", "c", "--corpus", "empty"),
+        "no corpus",
+    ),
+    "nowhere to purge": (("purge", "--video", "v", "--signed-off-by", "A. B.", "--reason", "c"), "--corpus or --index"),
+    "nothing to export": (("export", "--to", "fiftyone"), "--hits"),
+    "hits that are not there": (("export", "--hits", "no_hits"), "no_hits"),
+    "labels to read back": (("labels", "no_export.json", "--out", "t.csv"), "no_export"),
     "an index": (("search", "no_index", "lens injector"), "no_index"),
     "a dataset to check": (("datasets", "check", "no_dataset", "--root", "videos"), "no_dataset"),
     "neither a dataset nor a video": (("zeroshot", "no_bundle"), "--dataset"),

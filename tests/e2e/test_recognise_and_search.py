@@ -33,6 +33,7 @@ from ophclip.model_options import FramePooling, ModelConfig, TextConfig, VisualC
 from ophclip.models.bundle import Loaded, load_bundle, save_bundle
 from ophclip.models.dual_encoder import build_model
 from ophclip.search.build import build_index
+from ophclip.search.filters import Filters
 from ophclip.search.index import open_index
 from ophclip.smoothing_options import Causal, Offline, SmoothingConfig
 
@@ -231,7 +232,7 @@ def test_an_index_grows_by_what_is_new_and_answers_every_kind_of_query(
         (named,) = [hit for hit in index.search(text="x", k=2, level="video") if hit.video_id == "case_001"]
         assert (named.title, named.license) == ("Colours", "CC0")
         assert index.search(text="x", min_score=1.0) == []
-        assert index.search(text="x", narrated=True) == []
+        assert index.search(text="x", filters=Filters(narrated=True)) == []
         picture = cv2.imdecode(np.frombuffer(hits[0].thumbnail_jpeg, np.uint8), cv2.IMREAD_COLOR)
         assert picture.shape[1] == IndexConfig().thumbnail_width_px
         cv2.imwrite(str(tmp_path / "query.png"), picture)
@@ -270,7 +271,7 @@ def test_a_corpus_brings_narration_and_what_it_knows_later(place: Path, videos: 
     summary = build_index(place / "bundle", tmp_path / "index", corpus=corpus, videos=videos)
     assert (summary.added, summary.videos, summary.failed) == (2, 2, ())
     with open_index(tmp_path / "index") as index:
-        hits = index.search(vector=np.ones(32), k=20, merge=False, narrated=True)
+        hits = index.search(vector=np.ones(32), k=20, merge=False, filters=Filters(narrated=True))
         assert {hit.video_id for hit in hits} == {"narrated"}
         said = {hit.start_seconds: hit.narration for hit in hits}
         assert said == {
@@ -286,7 +287,7 @@ def test_a_corpus_brings_narration_and_what_it_knows_later(place: Path, videos: 
         manifest.finish(replace(row, title="Another"), Outcome(clips=(replace(clips[0], narration="Corrected."),)))
     assert build_index(place / "bundle", tmp_path / "index", corpus=corpus).added == 0
     with open_index(tmp_path / "index") as index:
-        first = index.search(vector=np.ones(32), k=20, merge=False, narrated=True)
+        first = index.search(vector=np.ones(32), k=20, merge=False, filters=Filters(narrated=True))
         assert {hit.narration for hit in first} == {"Corrected.", ""}
         assert {hit.title for hit in first} == {"Another"}
     with pytest.raises(ValueError, match=r"manifest\.sqlite: expected the manifest of a corpus"):

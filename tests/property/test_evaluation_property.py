@@ -13,7 +13,7 @@ from ophclip.evaluation.metrics import average_precision, confusion, video_macro
 from ophclip.evaluation.protocols import Predictions, phase_figures
 from ophclip.evaluation.records import UNLABELLED, LabelSegment, class_ids_at
 from ophclip.evaluation.timelines import Timeline
-from ophclip.search.hits import MERGED_WINDOWS, Found, merge_overlapping
+from ophclip.search.hits import MERGED_WINDOWS, Found, merge_neighbours
 from ophclip.search.windows import cut_windows
 
 CLASSES = ("a", "b", "c")
@@ -132,19 +132,21 @@ def test_windows_cover_the_video_and_hold_frames(duration: float, fps: float, wi
         assert part.end_seconds - part.start_seconds <= window + 1e-9
 
 
-@given(st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 30)), unique=True, max_size=40), st.integers(1, 6))
-def test_merged_hits_are_apart_short_and_in_order(places: list[tuple[str, int]], k: int) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 30)), unique=True, max_size=40),
+    st.integers(1, 6),
+    st.sampled_from([0.0, 2.0]),
+)
+def test_merged_hits_are_apart_short_and_in_order(places: list[tuple[str, int]], k: int, gap_seconds: float) -> None:
     ranked = [
-        Found(
-            best=str(rank), video_id=video, start_seconds=2.0 * step, end_seconds=2.0 * step + 4, score=1 - rank / 100
-        )
+        Found(row=rank, video_id=video, start_seconds=2.0 * step, end_seconds=2.0 * step + 4, score=1 - rank / 100)
         for rank, (video, step) in enumerate(places)
     ]
-    merged = merge_overlapping(ranked, k, window_seconds=4.0)
+    merged = merge_neighbours(ranked, k, window_seconds=4.0, gap_seconds=gap_seconds)
     assert len(merged) <= k
     assert [one.score for one in merged] == sorted((one.score for one in merged), reverse=True)
     if ranked:
-        assert merged[0].best == "0"
+        assert merged[0].row == 0
     for index, one in enumerate(merged):
         assert one.end_seconds - one.start_seconds <= MERGED_WINDOWS * 4.0
         for other in merged[index + 1 :]:

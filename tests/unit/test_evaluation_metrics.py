@@ -106,7 +106,7 @@ def _truth() -> PresenceDataset:
 
 
 def _hit(start: float, end: float, video_id: str = "v") -> Found:
-    return Found(best="", video_id=video_id, start_seconds=start, end_seconds=end, score=1.0)
+    return Found(row=0, video_id=video_id, start_seconds=start, end_seconds=end, score=1.0)
 
 
 def test_precision_at_k_by_hand() -> None:

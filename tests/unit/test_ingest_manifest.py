@@ -106,6 +106,17 @@ def test_a_new_outcome_replaces_the_old_one(manifest_place: Path | str) -> None:
         assert outcome_of(manifest, "v") == Outcome()
 
 
+def test_what_is_removed_is_counted_before_and_gone_after(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
+        manifest.finish_all([(ROW, OUTCOME), (replace(ROW, video_id="w", source_relative="w.mp4"), OUTCOME)])
+        assert manifest.counts(["v", "w"])["clips"] == 2 * len(CLIPS)
+        assert manifest.counts(["v"]) == manifest.counts(["w"])
+        manifest.remove(["v"])
+        assert set(manifest.counts(["v"]).values()) == {0}
+        assert [row.video_id for row in manifest.videos()] == ["w"]
+        assert replace(outcome_of(manifest, "w"), clips=()) == replace(OUTCOME, clips=())
+
+
 def test_half_an_outcome_is_none(manifest_place: Path | str) -> None:
     with Manifest(manifest_place) as manifest:
         manifest.finish(ROW, OUTCOME)
