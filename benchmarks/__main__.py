@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-BENCHMARKS = ("loader", "ingest", "asr", "loss_memory", "training_step", "retrieval", "evaluation")
+BENCHMARKS = ("loader", "ingest", "engines", "asr", "loss_memory", "training_step", "retrieval", "evaluation")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def is_address(place: Path | str) -> bool:
 
 def plain_address(address: str) -> str:
     """An address without its password. Raises ValueError in one line if it is none of PostgreSQL."""
-    return _url(address).set(password=None).render_as_string()
+    return _url(address)._replace(password=None).render_as_string()
 
 
 def _url(address: str) -> URL:
@@ -216,4 +216,4 @@ def _servers_fault(error: DBAPIError) -> bool:
 
 
 def _reason(error: DBAPIError) -> str:
-    return _facts(error).get("M") or type(error.orig).__name__
+    return _facts(error).get("M") or f"{type(error.orig).__name__}: {' '.join(str(error.orig).split())}"

@@ -105,3 +105,22 @@ def test_an_array_of_slurm(source: Path, tmp_path: Path, expected: dict[str, Any
     options = ("--engine", "slurm", "slurm.cluster=local", "slurm.array_size=2", "slurm.cpus=1")
     assert ingested(source, tmp_path / "corpus", *options) == expected
     assert not (tmp_path / "corpus" / "slurm" / "tasks.pickle").exists()
+
+
+@pytest.mark.slow
+def test_on_ray_each_task_has_its_own_fate_too() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    runner = Path(__file__).with_name("ray_runner.py")
+    done = subprocess.run([sys.executable, runner], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    *news, unfit, full = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (unfit, full) == (["ended", "asr.model: nowhere to be found"], ["ended", "the disk is full"])
+    assert {task for task, kind, _value in news if kind == "Note"} == set(range(8))
+    crashes = {task: value for task, kind, value in news if kind == "Crash"}
+    assert crashes.keys() == {3, 5, 6}
+    assert crashes[3].startswith("was lost (")
+    assert crashes[5] == "broke on it: OSError: disk full"
+    assert crashes[6] == "stood still for 2 s"
+    answers = {task: value for task, kind, value in news if kind == "list"}
+    assert {task: value[0] for task, value in answers.items()} == {task: task + 10 for task in (0, 1, 2, 4, 7)}
+    assert {value[2] for value in answers.values()} == {"3"}
