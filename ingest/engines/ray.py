@@ -52,7 +52,7 @@ def joined(config: IngestConfig) -> Iterator[Crew]:
         given.update(include_dashboard=False, num_cpus=os.cpu_count())
     try:
         ray.init(**given, log_to_driver=False, configure_logging=False)
-    except Exception as error:  # noqa: BLE001 Ray raises bare ones
+    except Exception as error:  # Ray raises bare ones
         said = str(error).strip().splitlines()[0]
         raise ValueError(f"ray.address: no Ray at {address or 'this machine'} ({said}): start one there") from error
     hearers: list[Any] = []
