@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from filming import film, steady, tone
 from postgres_server import PASSWORD
 
+from ingest.manifest import State
 from ingest.pack import SHARDS
 from ingest.status import open_corpus
 
@@ -44,12 +47,21 @@ def source(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
     return folder
 
 
-def run(source: Path, corpus: Path, options: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
+def command(source: Path, corpus: Path, options: Sequence[str]) -> list[str]:
+    """An ingest of the source with what is common to all."""
+    begin = [sys.executable, "-m", "ophclip.cli", "ingest", str(source), "--out", str(corpus)]
+    return [*begin, "--transcripts", str(source / "words"), *options, *PLAIN]
+
+
+def environment() -> dict[str, str]:
     paths = os.pathsep.join(path for path in sys.path if path)
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **variables}
-    command = [sys.executable, "-m", "ophclip.cli", "ingest", str(source), "--out", str(corpus)]
-    given = ["--transcripts", str(source / "words"), *options, *PLAIN]
-    return subprocess.run([*command, *given], capture_output=True, text=True, check=False, env=environment)
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
+def run(source: Path, corpus: Path, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(source, corpus, options), capture_output=True, text=True, check=False, env=environment()
+    )
 
 
 def ingested(source: Path, corpus: Path, *options: str) -> dict[str, Any]:
@@ -108,10 +120,38 @@ def test_an_array_of_slurm(source: Path, tmp_path: Path, expected: dict[str, Any
 
 
 @pytest.mark.slow
+def test_elements_go_on_when_what_submitted_them_is_killed_and_the_next_run_packs(
+    source: Path, tmp_path: Path, expected: dict[str, Any]
+) -> None:
+    corpus = tmp_path / "corpus"
+    options = ("--engine", "slurm", "slurm.cluster=local", "slurm.array_size=2", "slurm.cpus=1")
+    with subprocess.Popen(command(source, corpus, options), stdout=subprocess.DEVNULL, env=environment()) as driver:
+        wait_until(lambda: (corpus / "manifest.sqlite").is_file() and bool(leases_and_pending(corpus)[0]))
+        driver.kill()
+    wait_until(lambda: leases_and_pending(corpus) == (0, 0))
+    assert not (corpus / SHARDS).exists()
+    assert ingested(source, corpus) == expected
+
+
+def leases_and_pending(corpus: Path) -> tuple[int, int]:
+    try:
+        with open_corpus(corpus, read_only=True) as manifest:
+            return len(manifest.leased()), sum(row.state is State.PENDING for row in manifest.videos())
+    except (sqlite3.OperationalError, ValueError):  # it is being made
+        return 0, 1
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 500.0
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
 def test_on_ray_each_task_has_its_own_fate_too() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     runner = Path(__file__).with_name("ray_runner.py")
-    done = subprocess.run([sys.executable, runner], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run([sys.executable, runner], capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr[-3000:]
     *news, unfit, full = [json.loads(line) for line in done.stdout.splitlines()]
     assert (unfit, full) == (["ended", "asr.model: nowhere to be found"], ["ended", "the disk is full"])
