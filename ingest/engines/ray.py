@@ -34,6 +34,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOK_SECONDS = 0.2
+_STARTS = 3
+"""Ray gives itself half a minute to start, which a busy machine may miss the first time."""
 _REASON_LETTERS = 200
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -50,11 +52,16 @@ def joined(config: IngestConfig) -> Iterator[Crew]:
     given: dict[str, Any] = {"address": address or "local"}
     if not address:
         given.update(include_dashboard=False, num_cpus=os.cpu_count())
-    try:
-        ray.init(**given, log_to_driver=False, configure_logging=False)
-    except Exception as error:  # Ray raises bare ones
-        said = str(error).strip().splitlines()[0]
-        raise ValueError(f"ray.address: no Ray at {address or 'this machine'} ({said}): start one there") from error
+    for attempt in range(1 if address else _STARTS):
+        try:
+            ray.init(**given, log_to_driver=False, configure_logging=False)
+            break
+        except Exception as error:  # Ray raises bare ones
+            ray.shutdown()
+            if address or attempt + 1 == _STARTS:
+                said = str(error).strip().splitlines()[0]
+                told = f"no Ray at {address}" if address else "Ray cannot be started here"
+                raise ValueError(f"ray.address: {told} ({said}): give the address of one that runs") from error
     hearers: list[Any] = []
     try:
         hearers = _hearers(config)
