@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 BENCHMARKS = (
-    *("loader", "ingest", "confine", "asr", "loss_memory", "training_step"),
+    *("loader", "ingest", "engines", "confine", "asr", "loss_memory", "training_step"),
     *("retrieval", "search", "evaluation"),
 )
 

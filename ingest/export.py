@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest import atomic
-from ingest.manifest import VideoRow
+from ingest.entries import VideoRow
 from ingest.status import open_corpus
 
 TABLES = ("videos", "clips", "chapters", "rejections", "corrections", "evidence", "transcripts")

@@ -1,183 +1,73 @@
-"""The state of every video in SQLite: the truth from which ingest resumes, and the provenance of what training sees.
+"""The state of every video: the truth from which ingest resumes, and the provenance of what training sees.
 
-Written by one process; each video's outcome is one transaction, so that a kill leaves either all of it or nothing.
+It lies in SQLite, or in PostgreSQL where many machines write. Each video's outcome is one transaction, so that a kill
+leaves either all of it or nothing. Who works on a batch holds a lease on it, and nobody else enters what became of it.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ingest.options import Option
-from ingest.records import Chapter, Clip, Correction, Evidence, Refused, Rejection, Segment, Transcript, Word
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
+
+from ingest.database import Database
+from ingest.entries import Outcome, Stage, State, VideoRow
+from ingest.records import Chapter, Clip, Correction, Evidence, Refused, Rejection, Transcript
+from ingest.schema import (
+    CHAPTERS,
+    CLIPS,
+    COMPARED,
+    CORRECTIONS,
+    EVALUATION_VIDEOS,
+    EVIDENCE,
+    FINGERPRINTS,
+    LEASES,
+    OUTCOMES,
+    REJECTIONS,
+    TRANSCRIPTS,
+    VIDEOS,
+    outcome_values,
+    transcript_of,
+    video_of,
+    video_values,
+)
+
+__all__ = ["MANIFEST_NAME", "Lease", "Manifest", "Outcome", "Stage", "State", "VideoRow"]
 
 MANIFEST_NAME = "manifest.sqlite"
-_SCHEMA_VERSION = 2
-
-
-class Stage(Option):
-    """How far the work on a video has come; each stage is done anew as a whole if it was interrupted."""
-
-    KNOWN = "known"
-    DECODE = "decode"
-    TRANSCRIBE = "transcribe"
-    WRITE = "write"
-    COMPLETE = "complete"
-
-
-class State(Option):
-    """Where a video has got to."""
-
-    PENDING = "pending"
-    """Known, not yet done."""
-    DONE = "done"
-    """Its samples are in the corpus; a reason then says what was damaged or chosen."""
-    REJECTED = "rejected"
-    """Not usable as it is; looked at again when its bytes change."""
-    FAILED = "failed"
-    """Something broke; tried again with `retry=failed` or when its bytes change."""
+_SAME = or_(VIDEOS.c.video_id == bindparam("given_id"), VIDEOS.c.source_relative == bindparam("given_source"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VideoRow:
-    """One video as the manifest knows it."""
+class Lease:
+    """The right of one worker to do a batch, until it expires without having been renewed."""
 
-    video_id: str
-    path: str
-    """Where the file lay in the last run."""
-    source_relative: str
-    """Its path inside the ingested folder, with forward slashes."""
-    sha256: str
-    stamp: str
-    """Sizes and times of the file and its metadata, by which an unchanged one is known without reading it."""
-    metadata_sha256: str = ""
-    """Of the metadata beside it; empty if there is none."""
-    recipe: str = ""
-    """Checksum of the options that its samples depend on."""
-    batch: int = 0
-    """Videos of one batch are transcribed together; it is fixed when a video is entered, so that a run that was
-    interrupted hears the same sound together as one that was not."""
-    stage: Stage = Stage.KNOWN
-    """What was begun last."""
-    state: State = State.PENDING
-    reason: str = ""
-    attempts: int = 0
-    duration_seconds: float = 0.0
-    width_px: int = 0
-    height_px: int = 0
-    mean_fps: float = 0.0
-    video_streams: int = 0
-    audio_streams: int = 0
-    audio_stream_index: int | None = None
-    narrated: bool = False
-    title: str = ""
-    """The structured title as training sees it; empty if there is none."""
-    vague_title: bool = True
-    license: str = ""
-    uploader: str = ""
-    upload_date: str = ""
-    webpage_url: str = ""
-    consent: str = ""
-    split: str = ""
-    language: str = ""
-    """Of the speech, as most windows of it were recognised."""
-    engine: str = ""
-    model: str = ""
-    speech_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    asr_seconds: float = 0.0
-    write_seconds: float = 0.0
-    clips: int = 0
-    phases: int = 0
-    started_at: str = ""
-    """UTC time of the last attempt's start, ISO 8601."""
-    finished_at: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """All that the work on one video found."""
-
-    clips: tuple[Clip, ...] = ()
-    chapters: tuple[Chapter, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-    corrections: tuple[Correction, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    transcripts: tuple[Transcript, ...] = ()
-    """The one that the clips were cut from first."""
-    fingerprint: bytes = b""
-
-
-_COLUMNS = tuple(field.name for field in fields(VideoRow))
-_SPAN = "start_seconds REAL, end_seconds REAL"
-_COMPARED = "CREATE TABLE IF NOT EXISTS compared (checksum TEXT);"
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS videos ({", ".join(_COLUMNS)}, PRIMARY KEY (video_id), UNIQUE (source_relative));
-CREATE TABLE IF NOT EXISTS clips (video_id TEXT, number INTEGER, {_SPAN}, narration TEXT, alternatives TEXT,
-    PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS chapters (video_id TEXT, number INTEGER, {_SPAN}, title TEXT,
-    PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS rejections (video_id TEXT, number INTEGER, {_SPAN}, text TEXT, reason TEXT, kind TEXT,
-    PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS corrections (video_id TEXT, number INTEGER, {_SPAN}, before TEXT, after TEXT, reason TEXT,
-    PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS evidence (video_id TEXT, number INTEGER, attribute TEXT, value TEXT, origin TEXT,
-    quote TEXT, start_seconds REAL, PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS transcripts (video_id TEXT, number INTEGER, transcript TEXT, PRIMARY KEY (video_id, number));
-CREATE TABLE IF NOT EXISTS fingerprints (video_id TEXT PRIMARY KEY, fingerprint BLOB);
-CREATE TABLE IF NOT EXISTS evaluation_videos (path TEXT PRIMARY KEY, stamp TEXT, fingerprint BLOB);
-{_COMPARED}
-"""
-_LET_GO = "let what reads or writes it end, then run the same command again"
-_OUTCOME_TABLES = ("clips", "chapters", "rejections", "corrections", "evidence", "transcripts", "fingerprints")
+    batch: int
+    worker: str
+    seconds: float
+    """How long it holds from each renewal."""
+    losses: int
+    """So many workers before this one let it expire."""
+    suspects: tuple[str, ...]
+    """The videos that the last of those was at; empty if that is not known."""
+    rows: tuple[VideoRow, ...]
+    """What is pending of the batch, as it stood when the lease was taken."""
 
 
 class Manifest:
     """The manifest of one corpus. Use as a context manager, or call `close`."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open or make `path`; `read_only` leaves the file and its folder as they are, and they may be write-protected.
+    def __init__(self, place: Path | str, *, read_only: bool = False) -> None:
+        """Open or make a file, or the tables in a database `postgresql+pg8000://USER@HOST/DATABASE`.
 
-        Raises ValueError if it is no manifest of this version.
+        `read_only` leaves file and folder as they are, and they may be write-protected.
+        Raises ValueError in one line if it is no manifest of this version, or its server cannot be used.
         """
-        self._path = path
-        try:
-            place = f"{path.absolute().as_uri()}?{self._reading()}" if read_only else str(path)
-            self._connection = sqlite3.connect(place, timeout=30.0, isolation_level=None, uri=read_only)
-            if read_only:
-                self._require_version()
-            else:
-                self._prepare()
-        except sqlite3.OperationalError:
-            raise  # the disk's fault, not the file's
-        except sqlite3.Error as error:
-            raise ValueError(
-                f"{path}: not usable as a manifest ({error}): move it away or choose another corpus"
-            ) from error
-
-    def _reading(self) -> str:
-        """Where no ingest keeps a log beside the file it does not change, and SQLite need not write there either."""
-        logged = self._path.with_name(f"{self._path.name}-wal").exists()
-        return "mode=ro" if logged else "mode=ro&immutable=1"
-
-    def _require_version(self, *others: int) -> int:
-        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-        if version not in (_SCHEMA_VERSION, *others):
-            raise ValueError(f"{self._path}: version {version} found, {_SCHEMA_VERSION} expected: make the corpus anew")
-        return version
-
-    def _prepare(self) -> None:
-        version = self._require_version(0)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-        self._connection.execute(_COMPARED)  # manifests of this version were made without it
+        self._database = Database(place, read_only=read_only)
 
     def __enter__(self) -> Manifest:
         return self
@@ -186,107 +76,123 @@ class Manifest:
         self.close()
 
     def close(self) -> None:
-        """Close the database; its write-ahead log is folded in."""
-        self._connection.close()
+        """Close the database; a file's write-ahead log is folded in."""
+        self._database.close()
 
     def videos(self) -> list[VideoRow]:
         """All videos, by id."""
-        return [_video(row) for row in self._rows(f"SELECT {', '.join(_COLUMNS)} FROM videos ORDER BY video_id")]
+        return [video_of(row) for row in self._database.rows(select(VIDEOS).order_by(VIDEOS.c.video_id))]
 
     def clips(self, video_id: str) -> list[Clip]:
         """The clips of one video, in order."""
-        columns = "video_id, number, start_seconds, end_seconds, narration, alternatives"
-        rows = self._rows(f"SELECT {columns} FROM clips WHERE video_id=? ORDER BY number", video_id)
+        query = select(CLIPS).where(CLIPS.c.video_id == video_id).order_by(CLIPS.c.number)
         names = ("video_id", "index", "start_seconds", "end_seconds", "narration")
         return [
-            Clip(**dict(zip(names, row[:-1], strict=True)), alternatives=tuple(json.loads(row[-1]))) for row in rows
+            Clip(**dict(zip(names, row[:-1], strict=True)), alternatives=tuple(json.loads(row[-1])))
+            for row in self._database.rows(query)
         ]
 
     def chapters(self, video_id: str) -> list[Chapter]:
         """The named spans of one video, in order."""
-        return [Chapter(**one) for one in self._records("chapters", Chapter, video_id)]
+        return [Chapter(**one) for one in self._records(CHAPTERS, Chapter, video_id)]
 
     def rejections(self, video_id: str) -> list[Rejection]:
         """What was heard in one video and refused, in order."""
-        found = self._records("rejections", Rejection, video_id)
+        found = self._records(REJECTIONS, Rejection, video_id)
         return [Rejection(**{**one, "kind": Refused(one["kind"])}) for one in found]
 
     def corrections(self, video_id: str) -> list[Correction]:
         """What was changed in the words of one video, in order."""
-        return [Correction(**one) for one in self._records("corrections", Correction, video_id)]
+        return [Correction(**one) for one in self._records(CORRECTIONS, Correction, video_id)]
 
     def evidence(self, video_id: str) -> list[Evidence]:
         """What the structured title of one video rests on."""
-        return [Evidence(**one) for one in self._records("evidence", Evidence, video_id)]
+        return [Evidence(**one) for one in self._records(EVIDENCE, Evidence, video_id)]
 
     def transcripts(self, video_id: str) -> list[Transcript]:
         """What was heard in one video before the gates; first the one that its clips were cut from."""
-        rows = self._rows("SELECT transcript FROM transcripts WHERE video_id=? ORDER BY number", video_id)
-        return [_transcript(json.loads(row[0])) for row in rows]
+        mine = TRANSCRIPTS.c.video_id == video_id
+        rows = self._database.rows(select(TRANSCRIPTS.c.transcript).where(mine).order_by(TRANSCRIPTS.c.number))
+        return [transcript_of(row[0]) for row in rows]
 
     def fingerprinted(self, magic: bytes) -> list[str]:
         """The videos whose fingerprint begins with `magic`, in order."""
-        rows = self._rows(
-            "SELECT video_id FROM fingerprints WHERE substr(fingerprint, 1, ?)=? ORDER BY 1", len(magic), magic
-        )
-        return [row[0] for row in rows]
+        begins = func.substr(FINGERPRINTS.c.fingerprint, 1, len(magic)) == magic
+        query = select(FINGERPRINTS.c.video_id).where(begins).order_by(FINGERPRINTS.c.video_id)
+        return [row[0] for row in self._database.rows(query)]
 
     def fingerprint(self, video_id: str) -> bytes:
         """Of one video; empty if it has none."""
-        rows = self._rows("SELECT fingerprint FROM fingerprints WHERE video_id=?", video_id)
-        return next((row[0] for row in rows), b"")
+        rows = self._database.rows(select(FINGERPRINTS.c.fingerprint).where(FINGERPRINTS.c.video_id == video_id))
+        return next((bytes(row[0]) for row in rows), b"")
 
     def evaluation_videos(self) -> dict[str, tuple[str, bytes]]:
         """Videos that must not be in the corpus: path -> (stamp, fingerprint)."""
-        rows = self._rows("SELECT path, stamp, fingerprint FROM evaluation_videos ORDER BY path")
-        return {path: (stamp, data) for path, stamp, data in rows}
+        rows = self._database.rows(select(EVALUATION_VIDEOS).order_by(EVALUATION_VIDEOS.c.path))
+        return {path: (stamp, bytes(data)) for path, stamp, data in rows}
 
     def put_evaluation_video(self, path: str, stamp: str, fingerprint: bytes) -> None:
         """Remember an evaluation video."""
-        self._transaction([("INSERT OR REPLACE INTO evaluation_videos VALUES (?,?,?)", (path, stamp, fingerprint))])
+        with self._database.writing() as connection:
+            connection.execute(delete(EVALUATION_VIDEOS).where(EVALUATION_VIDEOS.c.path == path))
+            values = {"path": path, "stamp": stamp, "fingerprint": fingerprint}
+            connection.execute(insert(EVALUATION_VIDEOS), values)
 
     def compared(self) -> str:
         """Checksum of what was compared with what last; empty if nothing was."""
-        return next((row[0] for row in self._rows("SELECT checksum FROM compared")), "")
+        return next((row[0] for row in self._database.rows(select(COMPARED.c.checksum))), "")
 
     def put_compared(self, rows: Iterable[VideoRow], checksum: str) -> None:
         """Write what a comparison changed, and remember what was compared; all or none."""
-        remember = [("DELETE FROM compared", ()), ("INSERT INTO compared VALUES (?)", (checksum,))]
-        self._transaction([*(_put_video(row) for row in rows), *remember])
+        with self._database.writing() as connection:
+            _put(connection, rows)
+            connection.execute(delete(COMPARED))
+            connection.execute(insert(COMPARED), {"checksum": checksum})
 
     def table(self, name: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Column names and all rows of one table, in the order of its key."""
-        assert name in ("videos", *_OUTCOME_TABLES), name
-        with closing(self._connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2")) as cursor:
-            return tuple(column[0] for column in cursor.description), cursor.fetchall()
+        (table,) = (one for one in (VIDEOS, *OUTCOMES) if one.name == name)
+        rows = self._database.rows(select(table).order_by(*table.primary_key.columns))
+        return tuple(table.columns.keys()), rows
 
-    def _records(self, table: str, record: type[Any], video_id: str) -> list[dict[str, Any]]:
+    def _records(self, table: Table, record: type[Any], video_id: str) -> list[dict[str, Any]]:
         names = [field.name for field in fields(record)]
-        rows = self._rows(f"SELECT {', '.join(names)} FROM {table} WHERE video_id=? ORDER BY number", video_id)
+        columns = [table.c[name] for name in names]
+        rows = self._database.rows(select(*columns).where(table.c.video_id == video_id).order_by(table.c.number))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def put(self, rows: Iterable[VideoRow]) -> None:
         """Write videos over what was known of them, their clips and texts left alone; all or none."""
-        self._transaction([_put_video(row) for row in rows])
+        with self._database.writing() as connection:
+            _put(connection, rows)
 
-    def finish(self, row: VideoRow, outcome: Outcome | None = None) -> None:
+    def finish(self, row: VideoRow, outcome: Outcome | None = None, lease: Lease | None = None) -> bool:
         """Write the outcome of one video, replacing all that was known of it; all or nothing."""
-        self.finish_all([(row, outcome)])
+        return self.finish_all([(row, outcome)], lease)
 
-    def finish_all(self, outcomes: Iterable[tuple[VideoRow, Outcome | None]]) -> None:
-        """As `finish` for several videos; all of them or none."""
-        work: list[tuple[str, Sequence[Any]]] = []
-        for row, outcome in outcomes:
-            work += [(f"DELETE FROM {table} WHERE video_id=?", (row.video_id,)) for table in _OUTCOME_TABLES]
-            work += [_put_video(row), *(_put_outcome(row.video_id, outcome) if outcome else ())]
-        self._transaction(work)
+    def finish_all(self, outcomes: Iterable[tuple[VideoRow, Outcome | None]], lease: Lease | None = None) -> bool:
+        """As `finish` for several videos; all of them or none.
+
+        With a lease, which ends by it, only while it is held and its videos are as they were: returns whether so.
+        """
+        with self._database.writing() as connection:
+            if not _ended(connection, lease):
+                return False
+            for row, outcome in outcomes:
+                for table in OUTCOMES:
+                    connection.execute(delete(table).where(table.c.video_id == row.video_id))
+                _put(connection, [row])
+                for table, values in outcome_values(row.video_id, outcome) if outcome else ():
+                    connection.execute(insert(table), values)
+            return True
 
     def counts(self, video_ids: Collection[str]) -> dict[str, int]:
         """How many rows each table holds of some videos."""
-        marks = ",".join("?" * len(video_ids))
-        tables = ("videos", *_OUTCOME_TABLES)
-        query = f"SELECT count(*) FROM {{}} WHERE video_id IN ({marks})"
-        return {table: self._rows(query.format(table), *video_ids)[0][0] for table in tables}
+        queries = {
+            table.name: select(func.count()).select_from(table).where(table.c.video_id.in_(video_ids))
+            for table in (VIDEOS, *OUTCOMES)
+        }
+        return {name: self._database.rows(query)[0][0] for name, query in queries.items()}
 
     def remove(self, video_ids: Collection[str]) -> None:
         """Forget videos so that none of their bytes are left, neither in the file nor in its log.
@@ -294,78 +200,112 @@ class Manifest:
         Raises:
             ValueError: another process reads the manifest, so that its log cannot be emptied.
         """
-        try:
-            self._connection.execute("PRAGMA secure_delete=ON")
-            tables = ("videos", *_OUTCOME_TABLES)
-            deletions = [(f"DELETE FROM {table} WHERE video_id=?", (one,)) for table in tables for one in video_ids]
-            self._transaction(deletions)
-            self._connection.execute("VACUUM")
-            busy = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-        except sqlite3.OperationalError as error:
-            raise ValueError(f"{self._path}: cannot be emptied ({error}); {_LET_GO}") from error
-        if busy:
-            raise ValueError(f"{self._path}: in use by another process; {_LET_GO}")
+        self._database.wipe([delete(table).where(table.c.video_id.in_(video_ids)) for table in (VIDEOS, *OUTCOMES)])
 
-    def enter_stage(self, video_ids: Iterable[str], stage: Stage, now: str) -> None:
-        """Note that a stage of some videos was begun at `now`, UTC in ISO 8601."""
-        update = "UPDATE videos SET stage=?, started_at=CASE WHEN ? THEN ? ELSE started_at END WHERE video_id=?"
-        first = stage is Stage.DECODE
-        self._transaction([(update, (stage.value, first, now, video_id)) for video_id in video_ids])
+    def enter_stage(self, video_ids: Sequence[str], stage: Stage, now: str, lease: Lease | None = None) -> bool:
+        """Note that a stage of some videos was begun at `now`, UTC in ISO 8601.
 
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(self._connection.execute(query, values)) as cursor:
-            return cursor.fetchall()
+        With a lease, which is renewed by it, only while it is held; returns whether it was.
+        """
+        values = {"stage": stage.value, **({"started_at": now} if stage is Stage.DECODE else {})}
+        with self._database.writing() as connection:
+            if lease is not None:
+                kept = {"expires_at": self._database.now() + lease.seconds, "suspects": json.dumps(video_ids)}
+                if not connection.execute(update(LEASES).where(_is(lease)).values(kept)).rowcount:
+                    return False
+            connection.execute(update(VIDEOS).where(VIDEOS.c.video_id.in_(video_ids)).values(values))
+            return True
 
-    def _transaction(self, work: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for statement, values in work:
-                self._connection.execute(statement, values)
+    def claim(self, batches: Iterable[int], worker: str, seconds: float, recipe: str) -> Lease | None:
+        """Take the first batch that has something pending of this recipe and is not leased to somebody else.
+
+        A lease that expired is taken over, and so is one under the same name: a worker that was started again goes on.
+        """
+        with self._database.writing() as connection:
+            now = connection.execute(select(self._database.now())).scalar_one()
+            held = {one.batch: one for one in connection.execute(select(LEASES))}
+            wanted = and_(VIDEOS.c.state == State.PENDING.value, VIDEOS.c.recipe == recipe)
+            pending = set(connection.scalars(select(VIDEOS.c.batch).where(wanted).distinct()))
+            for batch in batches:
+                last = held.get(batch)
+                if batch not in pending or (last and last.worker != worker and last.expires_at > now):
+                    continue
+                lost = bool(last and last.worker != worker)
+                lease = Lease(
+                    batch=batch,
+                    worker=worker,
+                    seconds=seconds,
+                    losses=last.losses + lost if last else 0,
+                    suspects=tuple(json.loads(last.suspects)) if last else (),
+                    rows=_rows(connection, batch, recipe),
+                )
+                connection.execute(delete(LEASES).where(LEASES.c.batch == batch))
+                connection.execute(insert(LEASES), _lease_values(lease, now + seconds))
+                return lease
+            return None
+
+    def part(self, lease: Lease, video_ids: Iterable[str]) -> bool:
+        """Give each of some videos of a batch a batch of its own, after all others.
+
+        The lease ends by it; nothing is changed where it is not held: returns whether it was.
+        """
+        with self._database.writing() as connection:
+            if not _ended(connection, lease):
+                return False
+            last = connection.execute(select(func.max(VIDEOS.c.batch))).scalar_one()
+            for number, video_id in enumerate(video_ids, last + 1):
+                connection.execute(update(VIDEOS).where(VIDEOS.c.video_id == video_id).values(batch=number))
+            return True
+
+    def leased(self) -> frozenset[int]:
+        """Batches that somebody holds now."""
+        rows = self._database.rows(select(LEASES.c.batch).where(LEASES.c.expires_at > self._database.now()))
+        return frozenset(row[0] for row in rows)
+
+    def release(self, worker: str) -> None:
+        """Give up all that a worker holds."""
+        with self._database.writing() as connection:
+            connection.execute(delete(LEASES).where(LEASES.c.worker == worker))
 
 
-def _put_video(row: VideoRow) -> tuple[str, Sequence[Any]]:
-    values = asdict(row)
-    values.update(state=row.state.value, stage=row.stage.value)
-    marks = ", ".join("?" * len(_COLUMNS))
-    return f"INSERT OR REPLACE INTO videos VALUES ({marks})", [values[name] for name in _COLUMNS]
+def _put(connection: Connection, rows: Iterable[VideoRow]) -> None:
+    values = [video_values(row) for row in rows]
+    if values:
+        names = [{"given_id": one["video_id"], "given_source": one["source_relative"]} for one in values]
+        connection.execute(delete(VIDEOS).where(_SAME), names)
+        connection.execute(insert(VIDEOS), values)
 
 
-def _put_outcome(video_id: str, outcome: Outcome) -> Iterable[tuple[str, Sequence[Any]]]:
-    lists: Mapping[str, Sequence[Sequence[Any]]] = {
-        "clips": [
-            (one.start_seconds, one.end_seconds, one.narration, json.dumps(one.alternatives, ensure_ascii=False))
-            for one in outcome.clips
-        ],
-        "chapters": [_values(one) for one in outcome.chapters],
-        "rejections": [_values(one) for one in outcome.rejections],
-        "corrections": [_values(one) for one in outcome.corrections],
-        "evidence": [_values(one) for one in outcome.evidence],
-        "transcripts": [(json.dumps(asdict(one), ensure_ascii=False),) for one in outcome.transcripts],
+def _ended(connection: Connection, lease: Lease | None) -> bool:
+    """End a lease that is held, its videos as they were; False where it is not, and nothing then may be entered."""
+    if lease is None:
+        return True
+    if not connection.execute(delete(LEASES).where(_is(lease))).rowcount:
+        return False
+    found = {row.video_id: _identity(row) for row in _rows(connection, lease.batch)}
+    return all(found.get(row.video_id) == _identity(row) for row in lease.rows)
+
+
+def _is(lease: Lease) -> Any:
+    return and_(LEASES.c.batch == lease.batch, LEASES.c.worker == lease.worker)
+
+
+def _identity(row: VideoRow) -> tuple[str, str]:
+    return row.recipe, row.stamp
+
+
+def _rows(connection: Connection, batch: int, recipe: str | None = None) -> tuple[VideoRow, ...]:
+    pending = and_(VIDEOS.c.batch == batch, VIDEOS.c.state == State.PENDING.value)
+    found = connection.execute(select(VIDEOS).where(pending).order_by(VIDEOS.c.video_id))
+    rows = (video_of(tuple(row)) for row in found)
+    return tuple(row for row in rows if recipe is None or row.recipe == recipe)
+
+
+def _lease_values(lease: Lease, expires_at: float) -> dict[str, Any]:
+    return {
+        "batch": lease.batch,
+        "worker": lease.worker,
+        "expires_at": expires_at,
+        "losses": lease.losses,
+        "suspects": json.dumps(lease.suspects),
     }
-    for table, rows in lists.items():
-        for number, values in enumerate(rows):
-            marks = ",".join("?" * (2 + len(values)))
-            yield f"INSERT INTO {table} VALUES ({marks})", (video_id, number, *values)
-    if outcome.fingerprint:
-        yield "INSERT INTO fingerprints VALUES (?,?)", (video_id, outcome.fingerprint)
-
-
-def _values(record: Any) -> tuple[Any, ...]:
-    found = asdict(record)
-    return tuple(str(value) if isinstance(value, Option) else value for value in found.values())
-
-
-def _video(row: Sequence[Any]) -> VideoRow:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values.update(state=State(values["state"]), stage=Stage(values["stage"]))
-    for name in ("narrated", "vague_title"):
-        values[name] = bool(values[name])
-    return VideoRow(**values)
-
-
-def _transcript(facts: dict[str, Any]) -> Transcript:
-    segments = tuple(
-        Segment(**{**segment, "words": tuple(Word(**word) for word in segment["words"])})
-        for segment in facts["segments"]
-    )
-    return Transcript(**{**facts, "segments": segments})

@@ -23,8 +23,11 @@ def staged_path(corpus: Path, video_id: str) -> Path:
     return corpus / STAGING / f"{video_id}.tar"
 
 
-def recover(corpus: Path) -> None:
-    """Finish or undo an exchange of shards that was interrupted, and remove half-written files."""
+def recover(corpus: Path, *, alone: bool = True) -> None:
+    """Finish or undo an exchange of shards that was interrupted, and remove half-written files.
+
+    Where other workers stage samples now, those that are not `alone`, theirs are left to them.
+    """
     shards, new, old = corpus / SHARDS, corpus / NEW, corpus / OLD
     if not shards.exists() and (new / INDEX_NAME).is_file():
         new.rename(shards)
@@ -34,7 +37,7 @@ def recover(corpus: Path) -> None:
         if leftover.exists():
             shutil.rmtree(leftover)
     (corpus / STAGING).mkdir(exist_ok=True)
-    for pattern in ("*.part", ".fetched-*"):
+    for pattern in ("*.part", ".fetched-*") if alone else ():
         for leftover in (corpus / STAGING).glob(pattern):
             leftover.unlink()
     for folder in (corpus, corpus / "card", corpus / DOWNLOADS):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,9 +47,26 @@ class HaltError(Exception):
 Tell = Callable[[Any], None]
 
 
+class Engine(Protocol):
+    """Whatever runs tasks as `run_pool` does, here or elsewhere."""
+
+    def __call__(
+        self,
+        build: Callable[[], Callable[[T, Tell], R]],
+        tasks: Iterable[T],
+        *,
+        workers: int,
+        tasks_per_worker: int,
+        threads: int = 1,
+        stall_seconds: float = math.inf,
+    ) -> Iterator[tuple[T, R | Crash | Note]]:
+        """As `run_pool`."""
+        ...
+
+
 def run_pool(
     build: Callable[[], Callable[[T, Tell], R]],
-    tasks: Sequence[T],
+    tasks: Iterable[T],
     *,
     workers: int,
     tasks_per_worker: int,
@@ -58,18 +75,23 @@ def run_pool(
 ) -> Iterator[tuple[T, R | Crash | Note]]:
     """Run every task in one of `workers` processes and yield each with its notes, and its result as it is done.
 
-    `build` is called once in every process and returns what does the work, which takes a task and a function that
-    sends notes; both travel by pickle. Numerical libraries in the processes are held to `threads`. A process is
-    replaced after `tasks_per_worker` tasks, and ended when its task has sent nothing for `stall_seconds`.
+    A task is asked for when a process is free for it. `build` is called once in every process and returns what does the
+    work, which takes a task and a function that sends notes; both travel by pickle. Numerical libraries in the
+    processes are held to `threads`. A process is replaced after `tasks_per_worker` tasks, and ended when its task has
+    sent nothing for `stall_seconds`.
     Raises ValueError if `build` raises it or a task raises `HaltError`, and RuntimeError if a process dies before it is
     ready.
     """
     waiting = iter(tasks)
     crew: list[Worker[T, R]] = []
     try:
-        crew += [Worker(build, threads) for _ in range(min(workers, len(tasks)))]
-        while crew:
+        while True:
             crew = list(_keep_busy(crew, waiting, lambda: Worker(build, threads), tasks_per_worker))
+            while len(crew) < workers and (task := next(waiting, None)) is not None:
+                crew.append(Worker(build, threads))
+                crew[-1].give(task)
+            if not crew:
+                return
             for worker in _news(crew, stall_seconds):
                 news = worker.take()
                 if news is not None:
@@ -219,6 +241,18 @@ def _pinned(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def answer_to(work: Callable[[T, Tell], R], task: T, tell: Tell) -> tuple[str, Any]:
+    """What a process answers to a task: `done` with its result, or `halt` or `broken` with the reason."""
+    try:
+        return "done", work(task, tell)
+    except HaltError as error:
+        return "halt", str(error)
+    except BrokenPipeError:
+        raise  # nobody listens any more
+    except Exception as error:  # noqa: BLE001 whatever it is, the other videos must not suffer for it
+        return "broken", f"broke on it: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _serve(connection: Connection, build: Callable[[], Callable[[Any, Tell], Any]]) -> None:
     """The life of one process: build, then a task at a time until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -234,14 +268,6 @@ def _serve(connection: Connection, build: Callable[[], Callable[[Any, Tell], Any
         except EOFError:
             return
         try:
-            answer = ("done", work(task, lambda value: connection.send(("note", value))))
-        except HaltError as error:
-            answer = ("halt", str(error))
-        except BrokenPipeError:
-            return
-        except Exception as error:  # noqa: BLE001 whatever it is, the other videos must not suffer for it
-            answer = ("broken", f"broke on it: {type(error).__name__}: {' '.join(str(error).split())}")
-        try:
-            connection.send(answer)
+            connection.send(answer_to(work, task, lambda value: connection.send(("note", value))))
         except BrokenPipeError:
             return

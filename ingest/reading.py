@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ingest.config import IngestConfig
-from ingest.manifest import Outcome
+from ingest.entries import Outcome
 from ingest.pictures.spans import Shown, screen_clips
 from ingest.records import Chapter, Correction, Evidence, Metadata, Transcript
 from ingest.text.narration import Footage, Narration, narrate

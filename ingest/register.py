@@ -57,6 +57,10 @@ def recipe_of(config: IngestConfig) -> str:
     """Checksum of the options that a video's samples depend on."""
     options = asdict(config)
     for name in (
+        "engine",
+        "ray",
+        "slurm",
+        "manifest",
         "workers",
         "videos_per_worker",
         "stall_seconds",

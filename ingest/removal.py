@@ -12,6 +12,7 @@ from ingest.export import TABLES, export_parquet
 from ingest.ledger import purged_contents
 from ingest.manifest import MANIFEST_NAME, Manifest, VideoRow
 from ingest.pack import DOWNLOADS, SHARDS, STAGING, recover
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import Level
 from ingest.shards import INDEX_NAME, ShardReader, remove_videos
 from ingest.sources import SourceFile, content_sha256
@@ -52,14 +53,14 @@ def find_held(corpus: Path, video_id: str) -> Held | None:
     Raises:
         ValueError: no corpus, or a damaged one.
     """
-    has_manifest, has_shards = (corpus / MANIFEST_NAME).is_file(), (corpus / SHARDS / INDEX_NAME).is_file()
+    has_manifest, has_shards = has_manifest_at(corpus), (corpus / SHARDS / INDEX_NAME).is_file()
     if not has_manifest and not has_shards:
         raise ValueError(f"{corpus}: no {MANIFEST_NAME} and no {SHARDS}/{INDEX_NAME} here, no corpus: name its folder")
     rows: list[VideoRow] = []
     counts: dict[str, int] = {}
     own, others = set[str](), set[str]()
     if has_manifest:
-        with Manifest(corpus / MANIFEST_NAME, read_only=True) as manifest:
+        with Manifest(manifest_place(corpus), read_only=True) as manifest:
             everything = manifest.videos()
             rows = _family(everything, video_id)
             ids = [row.video_id for row in rows]
@@ -95,8 +96,8 @@ def remove_held(corpus: Path, held: Held) -> None:
         ValueError: a part is damaged, or in use by another process.
     """
     recover(corpus)
-    if (corpus / MANIFEST_NAME).is_file():
-        with Manifest(corpus / MANIFEST_NAME) as manifest:
+    if has_manifest_at(corpus):
+        with Manifest(manifest_place(corpus)) as manifest:
             manifest.remove(held.video_ids)
     if (corpus / SHARDS / INDEX_NAME).is_file():
         remove_videos(corpus / SHARDS, held.video_ids)

@@ -17,8 +17,9 @@ from typing import TextIO
 
 from ingest.config import IngestConfig
 from ingest.disk import SICK_DISK, cannot_write
-from ingest.manifest import MANIFEST_NAME, Manifest, State
+from ingest.manifest import Manifest, State
 from ingest.pack import recover
+from ingest.place import choose_place
 from ingest.sources import find_videos
 from ingest.sources.fetch import read_wanted
 from ingest.speech.transcripts import require_folder
@@ -79,13 +80,14 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
     files = [] if wanted else find_videos(str(source))
     against = [file for guard in config.against for file in find_videos(guard)]
     require_folder(config.transcripts)
-    with writable(corpus), Manifest(corpus / MANIFEST_NAME) as manifest:
+    with writable(corpus), Manifest(choose_place(corpus, config.manifest)) as manifest:
         # What was given is there: now the libraries that decode, hear and write may take their time.
         from ingest.bring import bring
         from ingest.removal import without_purged
-        from ingest.work import bring_up_to_date
+        from ingest.work import DRIVER, bring_up_to_date
 
-        recover(corpus)
+        manifest.release(DRIVER)  # of a run that was killed: its lock on the corpus is free
+        recover(corpus, alone=not manifest.leased())
         if wanted:
             files = bring(wanted, manifest, corpus, config, report)
         files, purged = without_purged(files, manifest, corpus)

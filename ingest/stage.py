@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.config import IngestConfig
 from ingest.disk import SICK_DISK, cannot_write
-from ingest.manifest import Outcome, Stage, State
+from ingest.entries import Outcome, Stage, State
 from ingest.media import Scan, scan
 from ingest.media.confine import memory_bounded
 from ingest.media.container import require_size
@@ -79,14 +79,17 @@ class Result:
 class BatchStage:
     """Holds what is loaded once per process."""
 
-    def __init__(self, config: IngestConfig, corpus: Path) -> None:
-        """Raises ValueError in one line if the recogniser cannot be loaded."""
+    def __init__(self, config: IngestConfig, corpus: Path, transcriber: Transcriber | None = None) -> None:
+        """Loads a recogniser of its own unless `transcriber` is given.
+
+        Raises ValueError in one line if it cannot be loaded.
+        """
         self._config = config
         self._tools = TextTools(config, corpus)
         self._screener = build_screener(config.screen)
         self._embedder = build_embedder(config.duplicates)
         terms = list(self._tools.hot_words)
-        self._transcriber: Transcriber = build_transcriber(replace(config.asr, terms=terms))
+        self._transcriber: Transcriber = transcriber or build_transcriber(replace(config.asr, terms=terms))
 
     def __call__(self, batch: Batch, tell: Tell) -> tuple[Result, ...]:
         """Do the videos of a batch and stage their samples. A video that cannot be used is a result, not an error."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import REWRITTEN, Refused
 
 _REASON_LETTERS = 100
@@ -70,10 +71,9 @@ class Status:
 
 def open_corpus(corpus: Path, *, read_only: bool = False) -> Manifest:
     """The manifest of a corpus that is there. Raises ValueError in one line if there is none."""
-    path = corpus / MANIFEST_NAME
-    if not path.is_file():
+    if not has_manifest_at(corpus):
         raise ValueError(f"{corpus}: no {MANIFEST_NAME} here, no corpus: make one with `ophclip ingest SOURCE --out`")
-    return Manifest(path, read_only=read_only)
+    return Manifest(manifest_place(corpus), read_only=read_only)
 
 
 def read_status(corpus: Path) -> Status:

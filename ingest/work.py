@@ -1,32 +1,32 @@
-"""Brings a corpus up to date: what is pending is done by worker processes, entered in the manifest and packed."""
+"""Brings a corpus up to date: what is pending is done by the engine, entered in the manifest and packed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from ingest.card import write_card
-from ingest.config import IngestConfig
-from ingest.manifest import Manifest, Outcome, Stage, State, VideoRow
+from ingest.config import IngestConfig, WorkEngine
+from ingest.manifest import Manifest, State, VideoRow
 from ingest.media.readers import require_reader
 from ingest.pack import pack, packed_ids, staged_path
-from ingest.pool import Crash, Note, run_pool
-from ingest.records import Metadata
+from ingest.pool import run_pool
 from ingest.register import Source, register, with_transcripts
 from ingest.repeats import mark_evaluation_videos, refuse_repeats
+from ingest.shift import Crew, Shift, Told
 from ingest.sources import SourceFile
 from ingest.speech.transcribe import find_weights
-from ingest.stage import Batch, BatchStage, Moment, Result
 from ingest.viewed import Task
 
 Progress = Callable[[int, int, str], None]
 
-_FEWEST_FAILURES = 10
-"""So many videos may fail in any run: of three, one that fails says nothing of the others."""
+DRIVER = "driver"
+"""Name on the leases of whoever holds the corpus: there is one at a time."""
+_POLL_SECONDS = 2.0
 
 
 def bring_up_to_date(
@@ -49,9 +49,13 @@ def bring_up_to_date(
         rows = register(sources, manifest, corpus, config)
         work = [one for one in sources if rows[one.file.relative].state is State.PENDING]
         if work:
-            _Run(manifest, corpus, config, report).work(work, rows)
+            told = {rows[one.file.relative].video_id: _told(one, rows[one.file.relative], corpus) for one in work}
+            _do(told, manifest, corpus, config, report)
+        if config.slurm.dry_run:
+            return 0
         processed += len(work)
         again = bool(refuse_repeats(manifest, evaluation, config))
+    _let_others_end(manifest, report)
     done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
     if done or packed_ids(corpus):
         changed = pack(corpus, done, config.shards.samples_per_shard, report)
@@ -64,183 +68,55 @@ def _workers(config: IngestConfig) -> int:
     return config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads)
 
 
-class _Run:
-    """Works on what is pending and enters what became of it."""
-
-    def __init__(self, manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress) -> None:
-        find_weights(config.asr)
-        require_reader(config.reader)
-        self._manifest = manifest
-        self._corpus = corpus
-        self._config = config
-        self._report = report
-        self._finished = 0
-        self._failed = 0
-        self._last_failure = ""
-        self._total = 0
-
-    def work(self, sources: Sequence[Source], rows: Mapping[str, VideoRow]) -> None:
-        """Do all sources. Where a video takes a worker down, the others of its batch are done again without it."""
-        tasks = {rows[one.file.relative].video_id: self._task(one, rows[one.file.relative]) for one in sources}
-        waiting = {row.video_id: row for row in rows.values() if row.video_id in tasks}
-        self._total = len(waiting)
-        self._report(0, self._total, "loading the recogniser")
-        while waiting:
-            for batch, outcome in self._outcomes(_batches(waiting.values(), tasks)):
-                for video_id in self._taken(batch, outcome, waiting):
-                    del waiting[video_id]
-                    self._finished += 1
-                    self._report(self._finished, self._total, video_id)
-                self._stay_within_budget()
-
-    def _stay_within_budget(self) -> None:
-        allowed = max(_FEWEST_FAILURES, int(self._config.error_budget * self._total))
-        if self._failed > allowed:
-            raise ValueError(
-                f"{self._failed} of {self._finished} videos have failed, error_budget allows {allowed} of "
-                f"{self._total}; the last one: {self._last_failure}: what is done is kept; mend the cause and run it "
-                "again with retry=failed, or raise error_budget"
-            )
-
-    def _task(self, source: Source, row: VideoRow) -> _Told:
-        metadata, checksum, complaint = source.metadata()
-        task = Task(
-            video_id=row.video_id,
-            file=source.file,
-            metadata=metadata,
-            transcripts=source.transcripts,
-            staged=staged_path(self._corpus, row.video_id),
-        )
-        return _Told(task, checksum, complaint)
-
-    def _outcomes(self, batches: Sequence[_ToldBatch]) -> Iterator[tuple[_ToldBatch, tuple[Result, ...] | _Blame]]:
-        config = self._config
-        by_number = {batch.number: batch for batch in batches}
-        at: dict[int, Moment] = {}
-        news = run_pool(
-            partial(BatchStage, config, self._corpus),
-            [Batch(number=batch.number, tasks=tuple(one.task for one in batch.told)) for batch in batches],
-            workers=_workers(config),
-            tasks_per_worker=max(1, config.videos_per_worker // max(len(batch.told) for batch in batches)),
-            threads=config.asr.threads,
-            stall_seconds=config.stall_seconds,
-        )
-        for batch, outcome in news:
-            if isinstance(outcome, Note):
-                at[batch.number] = outcome.value
-                self._note(outcome.value)
-            elif isinstance(outcome, Crash):
-                yield by_number[batch.number], _Blame(outcome.reason, at.get(batch.number))
-            else:
-                yield by_number[batch.number], outcome
-
-    def _note(self, moment: Moment) -> None:
-        self._manifest.enter_stage(moment.video_ids, moment.stage, _now())
-        names = ", ".join(moment.video_ids[:2]) + (" ..." if len(moment.video_ids) > 2 else "")
-        self._report(self._finished, self._total, f"{moment.stage.value} {names}")
-
-    def _taken(
-        self, batch: _ToldBatch, outcome: tuple[Result, ...] | _Blame, waiting: dict[str, VideoRow]
-    ) -> list[str]:
-        """Enter what became of a batch, and return the videos that need no more work."""
-        if isinstance(outcome, _Blame):
-            return self._blamed(batch, outcome, waiting)
-        told = {one.task.video_id: one for one in batch.told}
-        entries = [self._entry(waiting[one.video_id], told[one.video_id], one) for one in outcome]
-        self._manifest.finish_all(entries)
-        return [one.video_id for one in outcome]
-
-    def _entry(self, row: VideoRow, told: _Told, result: Result) -> tuple[VideoRow, Outcome | None]:
-        row = replace(_attempted(row), metadata_sha256=told.checksum, sha256=result.sha256)
-        reason = "; ".join(note for note in (*result.notes, told.complaint) if note)
-        if result.state is State.FAILED:
-            self._fail(row.video_id, reason)
-        if result.probe is None:
-            return replace(row, state=result.state, stage=Stage.DECODE, reason=reason), None
-        row = replace(row, **asdict(result.probe), state=result.state, stage=Stage.COMPLETE, reason=reason)
-        return _with_facts(row, told.task.metadata, result, self._config), result.outcome
-
-    def _fail(self, video_id: str, reason: str) -> None:
-        self._failed += 1
-        self._last_failure = f"{video_id} {reason}"
-
-    def _blamed(self, batch: _ToldBatch, blame: _Blame, waiting: dict[str, VideoRow]) -> list[str]:
-        """One video takes the blame if it is known which; else each of them is tried alone."""
-        suspects = blame.moment.video_ids if blame.moment else tuple(one.task.video_id for one in batch.told)
-        if len(suspects) == 1:
-            row = _attempted(waiting[suspects[0]])
-            doing = f" at the stage {blame.moment.stage.value}" if blame.moment else ""
-            stage = blame.moment.stage if blame.moment else row.stage
-            reason = f"the worker {blame.reason}{doing}"
-            self._fail(row.video_id, reason)
-            self._manifest.finish(replace(row, state=State.FAILED, stage=stage, reason=reason))
-            return [suspects[0]]
-        last = max(row.batch for row in self._manifest.videos())
-        for number, video_id in enumerate(suspects, last + 1):
-            waiting[video_id] = replace(waiting[video_id], batch=number)
-        self._manifest.put(waiting[video_id] for video_id in suspects)
-        return []
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A task, the checksum of what came beside the video, and what is wrong with that."""
-
-    task: Task
-    checksum: str
-    complaint: str
-
-
-@dataclass(frozen=True, slots=True)
-class _ToldBatch:
-    number: int
-    told: tuple[_Told, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Blame:
-    """How a worker ended, and what it was at."""
-
-    reason: str
-    moment: Moment | None
-
-
-def _batches(waiting: Iterable[VideoRow], tasks: Mapping[str, _Told]) -> list[_ToldBatch]:
-    """The batches of what waits, those of long videos first, so that no worker is left alone with one at the end."""
-    grouped: dict[int, list[_Told]] = {}
-    for row in sorted(waiting, key=lambda row: row.video_id):
-        grouped.setdefault(row.batch, []).append(tasks[row.video_id])
-    batches = [_ToldBatch(number, tuple(told)) for number, told in grouped.items()]
-    return sorted(batches, key=lambda batch: -sum(one.task.file.size_bytes for one in batch.told))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _attempted(row: VideoRow) -> VideoRow:
-    return replace(row, attempts=row.attempts + 1, finished_at=_now())
-
-
-def _with_facts(row: VideoRow, metadata: Metadata, result: Result, config: IngestConfig) -> VideoRow:
-    return replace(
-        row,
-        narrated=result.narrated,
-        title=result.title,
-        vague_title=result.vague_title,
-        license=metadata.license,
-        uploader=metadata.uploader,
-        upload_date=metadata.upload_date,
-        webpage_url=metadata.webpage_url,
-        consent=metadata.consent,
-        split=metadata.split,
-        language=result.language,
-        engine=config.asr.engine.value,
-        model=config.asr.model,
-        speech_seconds=result.speech_seconds,
-        decode_seconds=round(result.decode_seconds, 3),
-        asr_seconds=round(result.asr_seconds, 3),
-        write_seconds=round(result.write_seconds, 3),
-        clips=len(result.outcome.clips),
-        phases=len(result.outcome.chapters),
+def _told(source: Source, row: VideoRow, corpus: Path) -> Told:
+    metadata, checksum, complaint = source.metadata()
+    task = Task(
+        video_id=row.video_id,
+        file=source.file,
+        metadata=metadata,
+        transcripts=source.transcripts,
+        staged=staged_path(corpus, row.video_id),
     )
+    return Told(task, checksum, complaint)
+
+
+def _do(told: Mapping[str, Told], manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress) -> None:
+    """Have all of `told` done; what other workers hold is waited for, and taken over if they vanish."""
+    find_weights(config.asr)
+    require_reader(config.reader)
+    _require_engine(config.engine)
+    if config.engine is WorkEngine.SLURM:
+        from ingest.engines.slurm import run_array
+
+        run_array(told, manifest, corpus, config, report)
+        return
+    with _crew(config) as crew:
+        shift = Shift(manifest, corpus, config, crew=crew, worker=DRIVER, report=report)
+        shift.work(told)
+        while any(row.state is State.PENDING and row.video_id in told for row in manifest.videos()):
+            time.sleep(_POLL_SECONDS)
+            shift.work(told)
+
+
+def _require_engine(engine: WorkEngine) -> None:
+    library = {WorkEngine.RAY: "ray", WorkEngine.SLURM: "submitit"}.get(engine)
+    if library and find_spec(library) is None:
+        raise ValueError(f"engine: {library} is not installed: pip install 'ophclip[{engine.value}]'")
+
+
+@contextmanager
+def _crew(config: IngestConfig) -> Iterator[Crew]:
+    if config.engine is WorkEngine.RAY:
+        from ingest.engines.ray import joined
+
+        with joined(config) as crew:
+            yield crew
+    else:
+        yield Crew(engine=run_pool, workers=_workers(config))
+
+
+def _let_others_end(manifest: Manifest, report: Progress) -> None:
+    """Wait for workers of other runs: what they stage must not be packed or swept away half done."""
+    while others := len(manifest.leased()):
+        report(0, others, "waiting for workers of another run")
+        time.sleep(_POLL_SECONDS)

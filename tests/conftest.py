@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from postgres_server import PASSWORD, Server, server_programs, serving
 
 REPOSITORY = Path(__file__).parents[1]
 # How long an example takes says more of the machine than of the code.
@@ -63,3 +64,27 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     finally:
         fsspec.get_filesystem_class("s3").clear_instance_cache()
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server, where one is installed."""
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL on this machine: install Debian's `postgresql` to run this test")
+    with serving(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty PostgreSQL database, whose password stands in the environment."""
+    server: Server = request.getfixturevalue("postgres_server")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    return server.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def manifest_place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a manifest can lie: in a file, and in a database server."""
+    return tmp_path / "m.sqlite" if request.param == "sqlite" else str(request.getfixturevalue("postgres"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.config.checks import require
+from ingest.config.engines import RayConfig, SlurmConfig, WorkEngine
 from ingest.config.pictures import DuplicatesConfig, OverlayConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.config.sources import FetchConfig, LimitsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
@@ -31,6 +32,7 @@ __all__ = [
     "IngestConfig",
     "LimitsConfig",
     "OverlayConfig",
+    "RayConfig",
     "Reader",
     "Retry",
     "RewriteConfig",
@@ -38,7 +40,9 @@ __all__ = [
     "ScreenKind",
     "SegmentConfig",
     "ShardsConfig",
+    "SlurmConfig",
     "VadConfig",
+    "WorkEngine",
 ]
 
 
@@ -71,6 +75,13 @@ class IngestConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     reader: Reader = Reader.PYAV
     """`pyav` reads pictures and sound in one pass; `decord` and `torchcodec` read the pictures in a second one."""
+    engine: WorkEngine = WorkEngine.LOCAL
+    """`local`, `ray` or `slurm`: who works. Shards and manifest are the same whoever does."""
+    ray: RayConfig = field(default_factory=RayConfig)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    manifest: str = ""
+    """Address of the manifest of a new corpus, `postgresql+pg8000://USER@HOST/DATABASE`, where many machines write it;
+    the password goes into the variable PGPASSWORD. Empty: what OPHCLIP_MANIFEST says, else a file in the corpus."""
     workers: int = 0
     """Worker processes; 0 takes as many as there are CPUs for `asr.threads` each."""
     videos_per_worker: int = 500
@@ -89,6 +100,8 @@ class IngestConfig:
     """Folders or lists of evaluation videos: what shows the same recording is refused."""
 
     def __post_init__(self) -> None:
+        slurm = self.engine is WorkEngine.SLURM
+        require(slurm or not self.slurm.dry_run, "slurm.dry_run", True, "engine=slurm beside it")
         require(self.workers >= 0, "workers", self.workers, "0 or more")
         require(self.stall_seconds > 0.0, "stall_seconds", self.stall_seconds, "more than 0 seconds")
         require(self.videos_per_worker >= 1, "videos_per_worker", self.videos_per_worker, "at least 1")

@@ -37,6 +37,14 @@ class Again(StrEnum):
     FAILED = "failed"
 
 
+class Work(StrEnum):
+    """Who works."""
+
+    LOCAL = "local"
+    RAY = "ray"
+    SLURM = "slurm"
+
+
 @app.command()
 def run(
     source: Annotated[
@@ -53,6 +61,9 @@ def run(
         list[Path] | None, typer.Option(help="Evaluation videos: what shows the same recording is refused.")
     ] = None,
     retry: Annotated[Again | None, typer.Option(help="Try again the videos that failed.")] = None,
+    engine: Annotated[
+        Work | None, typer.Option(help="Who works: processes here, a Ray cluster (ray.*) or SLURM jobs (slurm.*).")
+    ] = None,
     fetch: Annotated[
         bool, typer.Option("--fetch", help="SOURCE lists http(s) addresses: download them; see fetch.hosts.")
     ] = False,
@@ -63,13 +74,20 @@ def run(
     from ophclip.composing import compose
     from ophclip.progress import shown
 
-    given = [*([f"retry={retry.value}"] if retry else []), *(["fetch.enabled=true"] if fetch else [])]
+    given = [
+        *([f"engine={engine.value}"] if engine else []),
+        *([f"retry={retry.value}"] if retry else []),
+        *(["fetch.enabled=true"] if fetch else []),
+    ]
     config = compose("ingest", [*given, *(overrides or [])], IngestConfig)
     if transcripts is not None:
         config.transcripts = str(transcripts)
     config.against = [str(path) for path in against or []] or config.against
     with shown("ingest") as progress:
         summary = ingest(source, out, config, progress)
+    if config.slurm.dry_run:
+        typer.echo(f"written and not submitted: {out / 'slurm' / 'submission.sh'}")
+        return
     typer.echo(summary)
     if not summary.done:
         raise ValueError(f"{source}: none of its videos could be used; the lines above say why")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.manifest import MANIFEST_NAME, Manifest, State, VideoRow
+from ingest.manifest import Manifest, State, VideoRow
+from ingest.place import manifest_place
 from ingest.records import Level, Sample
 from ingest.shards import ShardReader
 from ophclip.demo.page import CorpusSection, Line, Strip, Table, TranscriptSection, clock
@@ -20,7 +21,7 @@ LINES_SHOWN = 14
 
 def corpus_section(plan: Plan) -> CorpusSection:
     """What went in, what became of it, and what some of it looks like."""
-    with Manifest(plan.corpus / MANIFEST_NAME) as manifest:
+    with Manifest(manifest_place(plan.corpus)) as manifest:
         videos = manifest.videos()
     usable = [video for video in videos if video.state is State.DONE]
     left_out = [video for video in videos if video.state is not State.DONE]
@@ -94,7 +95,7 @@ def _images(sample: Sample, count: int) -> tuple[str, ...]:
 
 def transcript_section(plan: Plan) -> TranscriptSection | None:
     """The words of the narrated video that has most clips, beside its frames; None if nothing was spoken."""
-    with Manifest(plan.corpus / MANIFEST_NAME) as manifest:
+    with Manifest(manifest_place(plan.corpus)) as manifest:
         narrated = [video for video in manifest.videos() if video.narrated and video.state is State.DONE]
         if not narrated:
             return None

@@ -154,9 +154,10 @@ def _recognise_own(plan: Plan, config: ZeroShotConfig, progress: Progress) -> No
 
 def usable_videos(plan: Plan) -> list[tuple[str, Path]]:
     """Id and path of every video of the corpus that ingest could use."""
-    from ingest.manifest import MANIFEST_NAME, Manifest, State
+    from ingest.manifest import Manifest, State
+    from ingest.place import manifest_place
 
-    with Manifest(plan.corpus / MANIFEST_NAME) as manifest:
+    with Manifest(manifest_place(plan.corpus)) as manifest:
         return [(row.video_id, Path(row.path)) for row in manifest.videos() if row.state is State.DONE]
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.manifest import MANIFEST_NAME, Manifest, State
+from ingest.manifest import Manifest, State
 from ingest.parsing import parse_json
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import VIDEO_SUFFIXES, Clip
 from ingest.shards import sha256_of
 
@@ -41,9 +42,9 @@ def require_sources(corpus: Path | None, videos: Path | None) -> None:
     """
     if corpus is None and videos is None:
         raise ValueError("index: nothing to index; give a CORPUS, --videos FOLDER, or both")
-    if corpus is not None and not (corpus / MANIFEST_NAME).is_file():
+    if corpus is not None and not has_manifest_at(corpus):
         raise ValueError(
-            f"{corpus / MANIFEST_NAME}: expected the manifest of a corpus; "
+            f"{manifest_place(corpus)}: expected the manifest of a corpus; "
             f"make one with `ophclip ingest SOURCE --out {corpus}`"
         )
     if videos is not None and not videos.is_dir():
@@ -69,7 +70,7 @@ def find_sources(corpus: Path | None, videos: Path | None) -> tuple[list[SourceV
 
 
 def _of_corpus(corpus: Path) -> list[SourceVideo]:
-    with Manifest(corpus / MANIFEST_NAME) as manifest:
+    with Manifest(manifest_place(corpus)) as manifest:
         return [
             SourceVideo(
                 video_id=row.video_id,

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ingest.manifest import MANIFEST_NAME, Manifest, VideoRow
+from ingest.manifest import Manifest, VideoRow
+from ingest.place import has_manifest_at, manifest_place
 from ingest.records import Level, Refused
 from ingest.shards import ShardReader
 from ophclip.tracing.records import Link, absent, broken, holds
@@ -51,16 +52,16 @@ def corpus_links(
     if sha256 and row.sha256 != sha256:
         told = f"{corpus} holds other bytes under {video_id}: SHA-256 {row.sha256}"
         return CorpusLinks(links=tuple(broken(name, told) for name in ("words", "consent", "samples")))
-    with Manifest(corpus / MANIFEST_NAME, read_only=True) as manifest:
+    with Manifest(manifest_place(corpus), read_only=True) as manifest:
         words, consent = _words(manifest, row, second, around_seconds), _consent(manifest, corpus, row)
     samples, keys = _samples(corpus, row, second)
     return CorpusLinks(links=(words, consent, samples), source=row.path, sha256=row.sha256, keys=keys)
 
 
 def _row(corpus: Path, video_id: str, sha256: str) -> tuple[Path, VideoRow] | None:
-    if not (corpus / MANIFEST_NAME).is_file():
+    if not has_manifest_at(corpus):
         return None
-    with Manifest(corpus / MANIFEST_NAME, read_only=True) as manifest:
+    with Manifest(manifest_place(corpus), read_only=True) as manifest:
         rows = manifest.videos()
     same = [row for row in rows if sha256 and row.sha256 == sha256]
     named = [row for row in rows if row.video_id == video_id]

@@ -89,7 +89,8 @@ for command in sys.argv[1:]:
         cli.app()
     except SystemExit:
         pass
-    heavy = {"torch", "numpy", "hydra", "omegaconf", "av", "cv2", "faiss", "matplotlib", "rich"} & set(sys.modules)
+    heavy = {"torch", "numpy", "hydra", "omegaconf", "av", "cv2", "faiss", "matplotlib", "rich", "sqlalchemy"}
+    heavy &= set(sys.modules)
     assert not heavy, f"help of {command} loads {sorted(heavy)}"
 """
 

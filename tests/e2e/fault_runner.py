@@ -121,7 +121,7 @@ def watch(faults: Faults) -> None:
         faults.event()
         add(*given)
 
-    ingest.manifest.sqlite3.connect = connected  # type: ignore[assignment]
+    sqlite3.connect = connected  # type: ignore[assignment]
     os.fsync = synced  # type: ignore[assignment]
     ingest.shards.format._add_bytes = added
 

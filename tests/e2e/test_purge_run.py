@@ -51,7 +51,7 @@ def copied(template: Path, root: Path) -> Path:
     with Manifest(root / "corpus" / MANIFEST_NAME) as manifest:
         rows = manifest.videos()
         manifest.put(replace(row, path=row.path.replace(str(template), str(root))) for row in rows)
-        manifest._connection.execute("VACUUM")
+        manifest._database.wipe([])
     return root
 
 

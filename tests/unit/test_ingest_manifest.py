@@ -39,12 +39,12 @@ OUTCOME = Outcome(
 )
 
 
-def test_everything_comes_back(tmp_path: Path) -> None:
+def test_everything_comes_back(manifest_place: Path | str) -> None:
     done = replace(ROW, state=State.DONE, narrated=True, vague_title=False, audio_stream_index=1, reason="cut")
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+    with Manifest(manifest_place) as manifest:
         manifest.put([ROW])
         manifest.finish(done, OUTCOME)
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+    with Manifest(manifest_place) as manifest:
         assert manifest.videos() == [done]
         assert outcome_of(manifest, "v") == OUTCOME
         assert outcome_of(manifest, "w") == Outcome()
@@ -82,8 +82,8 @@ def outcome_of(manifest: Manifest, video_id: str) -> Outcome:
     )
 
 
-def test_a_stage_that_was_begun_is_known(tmp_path: Path) -> None:
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+def test_a_stage_that_was_begun_is_known(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
         manifest.put([ROW, replace(ROW, video_id="w", source_relative="w.mp4")])
         manifest.enter_stage(["v", "w"], Stage.DECODE, "2026-01-01T00:00:00+00:00")
         manifest.enter_stage(["v"], Stage.WRITE, "2026-01-01T00:00:09+00:00")
@@ -92,26 +92,37 @@ def test_a_stage_that_was_begun_is_known(tmp_path: Path) -> None:
         assert found == [(Stage.WRITE, began), (Stage.DECODE, began)]
 
 
-def test_evaluation_videos_are_remembered(tmp_path: Path) -> None:
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+def test_evaluation_videos_are_remembered(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
         manifest.put_evaluation_video("/x/e.mp4", "1:2", b"a")
         manifest.put_evaluation_video("/x/e.mp4", "1:3", b"b")
         assert manifest.evaluation_videos() == {"/x/e.mp4": ("1:3", b"b")}
 
 
-def test_a_new_outcome_replaces_the_old_one(tmp_path: Path) -> None:
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+def test_a_new_outcome_replaces_the_old_one(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
         manifest.finish(ROW, OUTCOME)
         manifest.finish(ROW)
         assert outcome_of(manifest, "v") == Outcome()
 
 
-def test_half_an_outcome_is_none(tmp_path: Path) -> None:
-    with Manifest(tmp_path / "m.sqlite") as manifest:
+def test_what_is_removed_is_counted_before_and_gone_after(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
+        manifest.finish_all([(ROW, OUTCOME), (replace(ROW, video_id="w", source_relative="w.mp4"), OUTCOME)])
+        assert manifest.counts(["v", "w"])["clips"] == 2 * len(CLIPS)
+        assert manifest.counts(["v"]) == manifest.counts(["w"])
+        manifest.remove(["v"])
+        assert set(manifest.counts(["v"]).values()) == {0}
+        assert [row.video_id for row in manifest.videos()] == ["w"]
+        assert replace(outcome_of(manifest, "w"), clips=()) == replace(OUTCOME, clips=())
+
+
+def test_half_an_outcome_is_none(manifest_place: Path | str) -> None:
+    with Manifest(manifest_place) as manifest:
         manifest.finish(ROW, OUTCOME)
-        broken = Outcome(fingerprint=object())  # type: ignore[arg-type]
-        with pytest.raises(sqlite3.ProgrammingError):
-            manifest.finish_all([(replace(ROW, state=State.DONE), None), (replace(ROW, video_id="w"), broken)])
+        nameless = replace(ROW, video_id=None)  # type: ignore[arg-type]
+        with pytest.raises(Exception, match=r"NOT NULL|null value"):
+            manifest.finish_all([(replace(ROW, state=State.DONE), None), (nameless, OUTCOME)])
         assert manifest.videos() == [ROW]
         assert outcome_of(manifest, "v") == OUTCOME
 

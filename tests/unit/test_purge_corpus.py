@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from small_corpus import sample, write_corpus
+from sqlalchemy import text
 
 from ingest.card import write_card
 from ingest.export import export_parquet
@@ -189,7 +190,7 @@ def test_a_manifest_that_another_process_reads_is_not_called_clean(corpus: Path)
         reading.execute("BEGIN")
         reading.execute("SELECT * FROM videos").fetchall()
         with Manifest(corpus / MANIFEST_NAME) as manifest:
-            manifest._connection.execute("PRAGMA busy_timeout=10")
+            manifest._database.rows(text("PRAGMA busy_timeout=10"))
             with pytest.raises(ValueError, match="let what reads or writes it end, then run the same command again"):
                 manifest.remove(["one"])
         reading.execute("COMMIT")

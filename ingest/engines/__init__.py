@@ -1,0 +1,1 @@
+"""Ways to have batches done elsewhere than in this machine's processes."""
