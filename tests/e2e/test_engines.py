@@ -92,12 +92,12 @@ def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 @pytest.mark.slow
 def test_two_processes_into_a_database(source: Path, tmp_path: Path, expected: dict[str, Any], postgres: str) -> None:
     corpus = tmp_path / "corpus"
-    assert ingested(source, corpus, "workers=2", f"'manifest={postgres}'") == expected
+    assert ingested(source, corpus, "workers=2", f"manifest='{postgres}'") == expected
     assert not (corpus / "manifest.sqlite").exists()
     assert PASSWORD not in (corpus / "manifest.address").read_text()
     again = run(source, corpus, ())
     assert "0 worked on now" in again.stdout
-    other = run(source, tmp_path / "other", (f"'manifest={postgres}'",))
+    other = run(source, tmp_path / "other", (f"manifest='{postgres}'",))
     assert "holds another corpus" in other.stderr
 
 
