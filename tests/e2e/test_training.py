@@ -66,7 +66,7 @@ def _rows(result: TrainResult) -> list[dict[str, str]]:
 
 
 def _weights(result: TrainResult) -> dict[str, torch.Tensor]:
-    return ophclip.load(result.bundle)[0].state_dict()
+    return ophclip.load_bundle(result.bundle).model.state_dict()
 
 
 def _same(one: TrainResult, other: TrainResult) -> None:

@@ -220,6 +220,7 @@ def test_nothing_is_fetched_unless_asked(tmp_path: Path, monkeypatch: pytest.Mon
         return str(tmp_path / "remote")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_given, **_options: None)
     with pytest.raises(ValueError, match=r"^owner/name: no such folder; .* a hub name needs download$"):
         ophclip.load("owner/name")
     assert asked == []
