@@ -148,6 +148,7 @@ class SearchIndex:
         Raises:
             ValueError: not exactly one query, a query that cannot be read, or an option out of range.
         """
+        self._require(k, filters, level)  # before a query is encoded, for which torch is loaded
         query_d = self.query_vector(text=text, image=image, video=video, vector=vector)
         hits = self._search(query_d, k, filters, min_score, group_by_video=group_by_video, merge=merge, level=level)
         if text is None or self.calibration is None or level != Level.WINDOW:
@@ -171,6 +172,7 @@ class SearchIndex:
         Raises:
             ValueError: there is no such hit, or an option is out of range.
         """
+        self._require(k, filters, level)
         span = self._span(hit_id)
         return self._search(
             self._catalogue.vector(span),
@@ -262,10 +264,6 @@ class SearchIndex:
         level: Level | str,
         apart_from: SpanEntry | None = None,
     ) -> list[Hit]:
-        if k < 1:
-            raise ValueError(f"search: k is {k} and must be at least 1")
-        if level not in tuple(Level):
-            raise ValueError(f"search: level is {level!r}; expected {', '.join(Level)}")
         contents = self._contents
         allowed_v = contents.facets.allowed(filters) if filters else None
         table = contents.tables[Level(level)]
@@ -282,6 +280,14 @@ class SearchIndex:
                 hits = [self._hit(contents, one, Level(level)) for one in cut]
                 return [hit for hit in hits if hit is not None]
             fetch *= 4
+
+    def _require(self, k: int, filters: Filters | None, level: Level | str) -> None:
+        if k < 1:
+            raise ValueError(f"search: k is {k} and must be at least 1")
+        if level not in tuple(Level):
+            raise ValueError(f"search: level is {level!r}; expected {', '.join(Level)}")
+        if filters:
+            self._contents.facets.allowed(filters)
 
     def _cut(self, ranked: Sequence[Found], k: int, *, group_by_video: bool, merge: bool) -> list[Found]:
         if group_by_video:

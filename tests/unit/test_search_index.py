@@ -257,3 +257,15 @@ def test_options_out_of_range(place: tuple[Path, Vectors]) -> None:
         assert all(hit.end_seconds - hit.start_seconds <= 12 for hit in hits)
         assert len(hits) == len({(hit.video_id, hit.start_seconds) for hit in hits})
         assert replace(hits[0], probability=None) == hits[0]
+
+
+def test_what_is_wrong_is_told_before_a_query_is_encoded(place: tuple[Path, Vectors]) -> None:
+    """The bundle is not there: whoever asked for it first would complain of that."""
+    with open_index(place[0]) as opened:
+        for options, told in (
+            ({"k": 0}, "k is 0"),
+            ({"level": "frame"}, "level is 'frame'"),
+            ({"filters": Filters(attributes={"site": ("A",)})}, "no attribute 'site'"),
+        ):
+            with pytest.raises(ValueError, match=told):
+                opened.search(text="lens injector", **options)
