@@ -29,7 +29,7 @@ class Order:
     """Each asks again as soon as it is answered; not looked at where `due_seconds` are given."""
     due_seconds: tuple[float, ...] = ()
     """When each text is to be asked for, whether others are answered or not."""
-    keep_every: int = 20
+    keep_every: int = 50
     """Of so many answers one is kept to be compared."""
 
 
