@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 SECONDS_TO_START = 0.2
 MOST_SECONDS = 60.0
 """For one answer."""
+IDLE_SECONDS = 2.0
+"""After which a connection is not taken again: a server may be closing it."""
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -79,7 +81,7 @@ class Clients:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[float, Connection]] = []
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time() + SECONDS_TO_START
         self.answers: list[Answer] = []
@@ -125,7 +127,7 @@ class Clients:
         )  # fmt: skip
 
     async def _exchange(self, asked: bytes) -> tuple[int, bytes]:
-        reader, writer = self._idle.pop() if self._idle else await self._connected()
+        reader, writer = await self._connected()
         writer.write(
             b"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(asked), asked)
@@ -136,10 +138,15 @@ class Clients:
         if headers.get(b"connection") == b"close":
             writer.close()
         else:
-            self._idle.append((reader, writer))
+            self._idle.append((self.seconds, (reader, writer)))
         return int(first.split()[1]), body
 
     async def _connected(self) -> Connection:
+        if self._idle:
+            since_seconds, connection = self._idle.pop()
+            if self.seconds - since_seconds < IDLE_SECONDS:
+                return connection
+            connection[1].close()
         return await asyncio.open_connection("127.0.0.1", self._order.port)
 
 
