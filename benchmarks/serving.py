@@ -4,7 +4,8 @@ The towers of the demo with the weights they begin with, an index of a few drawn
 Against one client: the same `search` in this process, called in turn. Against 32 clients: their texts encoded in large
 batches and then searched, in this process, and a plain handler with a lock around the model, served by uvicorn. Then an
 open load: requests arrive at a fixed rate whether others are answered or not, and each is timed from when it was due.
-Once no text is asked for twice, so that the service's cache answers none, and once it answers all.
+Until there no text is asked for twice, so that the service's cache answers none; a few hundred of the open load go on
+so, then one in twenty is new. What is told by the slowest hundredth of these is thus what a new text costs.
 
 Wall time; one thread of torch on all sides. The service's own threads and the client, a process apart, share two cores,
 where what the library is compared with has one to itself and needs no more. Asserted inside: one answer in fifty,
@@ -27,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice, product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,11 @@ from ophclip.search.queries import instrument_named, query_wordings
 from ophclip.training.export import initial_model
 
 REQUESTS = 10_000
-"""Of an open load; a turn of a comparison is a share of them."""
-ONE_CLIENT, MANY_CLIENTS = 100, 32
-"""Which share."""
+"""Of the open load; a turn of a comparison has one for every `TURNS` of them."""
+TURNS = 100
 CLIENTS, K = 32, 12
 LOADED, OVERLOADED = 0.7, 2.0
-KNOWN_TEXTS = 200
+KNOWN_TEXTS, NEW_EVERY = 200, 20
 VIDEOS, VIDEO_SECONDS = 6, 60
 MOST_MB = 100
 SAME_SCORE = 1e-4
@@ -175,10 +175,16 @@ class Bench:
         assert len(texts) == count
         return texts
 
+    def mixed(self, known: Sequence[str], count: int) -> tuple[str, ...]:
+        """Known ones in turn, and in their place now and then a new one."""
+        places = range(count)
+        new = iter(self.texts(len(places[::NEW_EVERY])))
+        return tuple(known[place % len(known)] if place % NEW_EVERY else next(new) for place in places)
+
     def direct_ms(self) -> float:
         """What a search in this process takes, at the median."""
         taken = []
-        for text in self.texts(self.requests // ONE_CLIENT):
+        for text in self.texts(self.requests // TURNS):
             began = time.perf_counter()
             self.index.search(text=text, k=K)
             taken.append(time.perf_counter() - began)
@@ -186,13 +192,13 @@ class Bench:
 
     def alone_ms(self) -> float:
         """What one over HTTP takes a single client, at the median."""
-        answers = load(Order(port=self.service.port, texts=self.texts(self.requests // ONE_CLIENT)))
+        answers = load(Order(port=self.service.port, texts=self.texts(self.requests // TURNS)))
         self.compare(answers)
         return quantile(answers, 50)
 
     def offline_pace(self) -> float:
         """Queries a second in this process, all texts encoded in batches first."""
-        texts = self.texts(self.requests // MANY_CLIENTS)
+        texts = self.texts(self.requests // TURNS)
         began = time.perf_counter()
         wordings = [group for text in texts for group in query_wordings(text)]
         vectors = self.index.loaded.embed_texts([one for group in wordings for one in group])
@@ -202,9 +208,7 @@ class Bench:
 
     def pace(self, one: Serving, texts: Sequence[str] = ()) -> float:
         """Queries a second over HTTP by many clients that ask again when they are answered."""
-        answers = load(
-            Order(port=one.port, texts=tuple(texts) or self.texts(self.requests // MANY_CLIENTS), clients=CLIENTS)
-        )
+        answers = load(Order(port=one.port, texts=tuple(texts) or self.texts(self.requests // TURNS), clients=CLIENTS))
         self.compare(answers)
         return pace_of(answers)
 
@@ -270,12 +274,12 @@ def measure_loaded(bench: Bench, texts: Sequence[str], due_seconds: tuple[float,
     tell(f"serving, {name}: the client's own delay, p99, ms", [late_ms])
 
 
-def measure_overload(bench: Bench, capacity: float) -> None:
+def measure_overload(bench: Bench, texts: Sequence[str], capacity: float) -> None:
     """Print what is left of the pace, and what memory grows by, where twice as much comes as can be answered."""
     before_mb = bench.service.rss_mb
     held_mb = [before_mb]
-    texts = bench.texts(bench.requests // 2)
-    order = Order(port=bench.service.port, texts=texts, due_seconds=arrivals(len(texts), OVERLOADED * capacity))
+    due_seconds = arrivals(len(texts), OVERLOADED * capacity)
+    order = Order(port=bench.service.port, texts=tuple(texts), due_seconds=due_seconds)
     answers = load(order, lambda: held_mb.append(bench.service.rss_mb))
     bench.compare(answers, 429)
     name = f"serving, {OVERLOADED:.0%} load"
@@ -314,17 +318,17 @@ def measure(bench: Bench) -> None:
     """All figures; loads are shares of what many clients get answered at their best."""
     compare_in_turn(bench)
     capacity = compare_at_once(bench)
-    requests, few = bench.requests, bench.requests // 8
-    measure_loaded(bench, bench.texts(requests), arrivals(requests, LOADED * capacity), f"{LOADED:.0%} load")
-    by_chance = arrivals(few, LOADED * capacity, np.random.default_rng(0))
-    measure_loaded(bench, bench.texts(few), by_chance, f"{LOADED:.0%} load by chance")
-    measure_overload(bench, capacity)
+    requests, few = bench.requests, bench.requests // 20
+    measure_loaded(bench, bench.texts(few), arrivals(few, LOADED * capacity), f"{LOADED:.0%} load, all texts new")
     known = bench.texts(KNOWN_TEXTS)
     bench.pace(bench.service, known)
-    repeated = list(islice(cycle(known), requests))
-    capacity = bench.pace(bench.service, repeated[:few])
-    tell(f"serving, cached, {CLIENTS} clients: queries a second", [capacity])
-    measure_loaded(bench, repeated, arrivals(requests, LOADED * capacity), f"cached, {LOADED:.0%} load")
+    capacity = bench.pace(bench.service, bench.mixed(known, requests // 8))
+    tell(f"serving, 1 text in {NEW_EVERY} new, {CLIENTS} clients: queries a second", [capacity])
+    even = arrivals(requests, LOADED * capacity)
+    measure_loaded(bench, bench.mixed(known, requests), even, f"{LOADED:.0%} load, 1 text in {NEW_EVERY} new")
+    by_chance = arrivals(requests // 8, LOADED * capacity, np.random.default_rng(0))
+    measure_loaded(bench, bench.mixed(known, len(by_chance)), by_chance, f"{LOADED:.0%} load, the same by chance")
+    measure_overload(bench, bench.mixed(known, requests), capacity)
 
 
 if __name__ == "__main__":
