@@ -9,7 +9,7 @@ import sys
 
 BENCHMARKS = (
     *("loader", "ingest", "engines", "confine", "asr", "loss_memory", "training_step"),
-    *("retrieval", "search", "evaluation"),
+    *("retrieval", "search", "serving", "evaluation"),
 )
 
 
