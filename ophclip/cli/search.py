@@ -80,8 +80,9 @@ def search(
     from ophclip.search.index import open_index
 
     asked = {"QUERY": query, "--image": image, "--video": video, "--like": like}
-    if sum(value is not None for value in asked.values()) != 1:
-        raise ValueError(f"search: give one of {', '.join(asked)}")
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"search: give one of {', '.join(asked)}; found {' and '.join(given) or 'none'}")
     options: dict[str, Any] = {
         "k": k,
         "filters": parse_filters(filters or ()),
@@ -96,6 +97,8 @@ def search(
             hits = opened.search(text=query, image=image, video=video, **options)
     for hit in hits:
         typer.echo(_json(hit, query) if as_json else _line(hit))
+    if not hits:
+        typer.echo("no moment found: nothing passes the filters, the level or --min-score", err=True)
 
 
 def _json(hit: Hit, query: str | None) -> str:

@@ -16,6 +16,7 @@ from ophclip.search.queries import query_vector_of_text, query_wordings
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
+    from ophclip.models.inputs import Picture
 
 
 class Asker:
@@ -50,21 +51,29 @@ class Asker:
         if len(chosen) != 1:
             raise ValueError(f"search: give one of text, image, video, vector; {len(chosen)} given")
         (kind, value), *_ = chosen.items()
-        vector_d = np.asarray(value if kind == "vector" else getattr(self, f"_of_{kind}")(value), dtype=np.float64)
+        found = np.asarray(getattr(self, f"_of_{kind}")(value))
         width = int(self._about["dim"])
-        if vector_d.shape != (width,) or not np.isfinite(vector_d).all():
-            raise ValueError(f"search: the vector has shape {vector_d.shape}; expected {width} finite numbers")
-        return unit(vector_d).astype(np.float32)
+        if found.shape != (width,) or found.dtype.kind not in "fiu" or not np.isfinite(found).all() or not found.any():
+            raise ValueError(
+                f"search: the vector is {found.dtype} of shape {list(found.shape)}; expected {width} finite numbers, "
+                "not all of them zero"
+            )
+        vector_d = found.astype(np.float64)
+        return unit(vector_d / np.abs(vector_d).max()).astype(np.float32)
 
     def _of_text(self, text: str) -> NDArray[Any]:
+        if not isinstance(text, str) or text.encode(errors="ignore").decode() != text:
+            raise ValueError(f"search: text is {text!r:.40}; expected words as a str")
         query_wordings(text)  # an empty one is told before the bundle is loaded
         return query_vector_of_text(self.loaded, text)
 
-    def _of_image(self, image: Path | str | NDArray[np.uint8]) -> NDArray[Any]:
-        from ophclip.data.pictures import read_picture
+    def _of_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
+        return vector
 
-        pixels_hwc = read_picture(Path(image)) if isinstance(image, (Path, str)) else image
-        return self._pooled(self.loaded.embed_frames([pixels_hwc]))
+    def _of_image(self, image: Path | str | Picture) -> NDArray[Any]:
+        from ophclip.models.inputs import pixels_of
+
+        return self._pooled(self.loaded.embed_frames([pixels_of(image)]))
 
     def _of_video(self, video: Path | str) -> NDArray[Any]:
         loaded = self.loaded
@@ -84,8 +93,8 @@ class Asker:
         held = self._about["weights_sha256"]
         if digest != held:
             raise ValueError(
-                f"{self._folder}: made by weights {held[:12]}, the bundle has {digest[:12]}; "
-                "name the bundle that made it with --bundle"
+                f"{self._folder}: made by weights {held[:12]}, the bundle has {digest[:12]}; give the bundle that made "
+                "it with --bundle, or make the index anew"
             )
         if not isinstance(given, Path):
             return given

@@ -25,6 +25,12 @@ class Filters:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """`{"license": ("CC0", "CC BY 4.0"), "split": ("train",)}`: of every key one of its values."""
 
+    def __post_init__(self) -> None:
+        given: list[object] = [self.video_ids, *self.attributes.values()]
+        single = [one for one in given if isinstance(one, str)]
+        if single:
+            raise ValueError(f"filter: {single[0]!r} is a single text; expected a tuple of them: ({single[0]!r},)")
+
 
 def parse_filters(words: Iterable[str]) -> Filters:
     """Filters from words such as `license=CC0`, `video=ID` and `narrated=true`; a key given twice takes either value.

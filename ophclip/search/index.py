@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from ophclip.search.queries import instrument_named
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
+    from ophclip.models.inputs import Picture
 
 _SPANS_A_HIT = 12
 """Spans looked at first for each hit: several merge into one."""
@@ -110,7 +112,7 @@ class SearchIndex:
         self,
         *,
         text: str | None = None,
-        image: Path | str | NDArray[np.uint8] | None = None,
+        image: Path | str | Picture | None = None,
         video: Path | str | None = None,
         vector: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
@@ -121,7 +123,7 @@ class SearchIndex:
         self,
         *,
         text: str | None = None,
-        image: Path | str | NDArray[np.uint8] | None = None,
+        image: Path | str | Picture | None = None,
         video: Path | str | None = None,
         vector: NDArray[Any] | None = None,
         k: int = 5,
@@ -135,7 +137,7 @@ class SearchIndex:
 
         Args:
             text: words; an instrument's name is looked up with its synonyms.
-            image: a picture file, or uint8 RGB [H, W, 3].
+            image: a picture file, a PIL picture, or uint8 RGB [H, W, 3].
             video: a video file, searched by all of its frames pooled.
             vector: a vector [D] of the bundle's space, of any length.
             k: how many; fewer come back if there are no more.
@@ -148,7 +150,7 @@ class SearchIndex:
         Raises:
             ValueError: not exactly one query, a query that cannot be read, or an option out of range.
         """
-        self._require(k, filters, level)  # before a query is encoded, for which torch is loaded
+        self._require(k, filters, level, min_score)  # before a query is encoded, for which torch is loaded
         query_d = self.query_vector(text=text, image=image, video=video, vector=vector)
         hits = self._search(query_d, k, filters, min_score, group_by_video=group_by_video, merge=merge, level=level)
         if text is None or self.calibration is None or level != Level.WINDOW:
@@ -172,7 +174,7 @@ class SearchIndex:
         Raises:
             ValueError: there is no such hit, or an option is out of range.
         """
-        self._require(k, filters, level)
+        self._require(k, filters, level, min_score)
         span = self._span(hit_id)
         return self._search(
             self._catalogue.vector(span),
@@ -229,7 +231,11 @@ class SearchIndex:
         return self._catalogue.thumbnail(self._span(hit_id).number)
 
     def add(
-        self, *, corpus: Path | None = None, videos: Path | None = None, progress: Progress | None = None
+        self,
+        *,
+        corpus: Path | str | None = None,
+        videos: Path | str | None = None,
+        progress: Progress | None = None,
     ) -> IndexSummary:
         """Index what is new in a corpus, a folder, or both.
 
@@ -237,7 +243,8 @@ class SearchIndex:
             ValueError: nothing to index, or nothing that could be indexed.
         """
         with self._changing:
-            summary = add_to_index(self.folder, self.loaded, corpus=corpus, videos=videos, progress=progress)
+            given = {name: None if one is None else Path(one) for name, one in (("corpus", corpus), ("videos", videos))}
+            summary = add_to_index(self.folder, self.loaded, **given, progress=progress)
             self._contents = Contents(self._catalogue, self.folder)
         return summary
 
@@ -281,9 +288,13 @@ class SearchIndex:
                 return [hit for hit in hits if hit is not None]
             fetch *= 4
 
-    def _require(self, k: int, filters: Filters | None, level: Level | str) -> None:
-        if k < 1:
-            raise ValueError(f"search: k is {k} and must be at least 1")
+    def _require(self, k: int, filters: Filters | None, level: Level | str, min_score: float | None) -> None:
+        if not isinstance(k, int) or k < 1:
+            raise ValueError(f"search: k is {k!r} and must be a whole number, at least 1")
+        if min_score is not None and math.isnan(min_score):
+            raise ValueError("search: min_score is no number; expected a cosine such as 0.2, or nothing")
+        if filters is not None and not isinstance(filters, Filters):
+            raise ValueError(f"search: filters are {type(filters).__name__}; expected ophclip.search.filters.Filters")
         if level not in tuple(Level):
             raise ValueError(f"search: level is {level!r}; expected {', '.join(Level)}")
         if filters:

@@ -265,7 +265,38 @@ def test_what_is_wrong_is_told_before_a_query_is_encoded(place: tuple[Path, Vect
         for options, told in (
             ({"k": 0}, "k is 0"),
             ({"level": "frame"}, "level is 'frame'"),
+            ({"k": 2.5}, "k is 2.5"),
+            ({"min_score": float("nan")}, "min_score is no number"),
+            ({"filters": {"split": "rare"}}, "filters are dict"),
             ({"filters": Filters(attributes={"site": ("A",)})}, "no attribute 'site'"),
         ):
             with pytest.raises(ValueError, match=told):
-                opened.search(text="lens injector", **options)
+                opened.search(text="lens injector", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [np.zeros(DIM), np.full(DIM, np.nan), np.full(DIM, 1j), np.full(DIM, "a"), np.ones(DIM + 1), np.ones((1, DIM))],
+    ids=["zeros", "nan", "complex", "words", "longer", "two dimensions"],
+)
+def test_what_is_no_direction_is_refused(place: tuple[Path, Vectors], vector: NDArray[np.float64]) -> None:
+    with open_index(place[0]) as opened, pytest.raises(ValueError, match=f"expected {DIM} finite numbers, not all"):
+        opened.search(vector=vector)
+
+
+def test_a_vector_may_have_any_length(place: tuple[Path, Vectors]) -> None:
+    direction = np.random.default_rng(1).normal(size=DIM)
+    with open_index(place[0]) as opened:
+        found = [opened.search(vector=direction * length, k=3) for length in (1.0, 1e-300, 1e300)]
+    assert [hit.hit_id for hit in found[0]] == [hit.hit_id for hit in found[1]] == [hit.hit_id for hit in found[2]]
+
+
+@pytest.mark.parametrize("text", [5, b"lens", "\ud800"])
+def test_what_is_no_text_is_refused(place: tuple[Path, Vectors], text: object) -> None:
+    with open_index(place[0]) as opened, pytest.raises(ValueError, match="expected words as a str"):
+        opened.search(text=text)  # type: ignore[arg-type]
+
+
+def test_a_single_text_is_no_list_of_them() -> None:
+    with pytest.raises(ValueError, match="'v001' is a single text"):
+        Filters(video_ids="v001")  # type: ignore[arg-type]
