@@ -81,7 +81,9 @@ def _server(app: FastAPI, config: ServingConfig) -> EndingServer:
 
 def _bound(config: ServingConfig) -> socket.socket:
     """The address, taken before anything is loaded; nobody is answered yet."""
-    listener = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    # asyncio sends without delay only on sockets that say that they are TCP; else an answer waits 40 ms for its body.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((config.host, config.port))
