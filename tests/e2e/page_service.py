@@ -59,24 +59,14 @@ def write_video(path: Path, colours: Sequence[Sequence[int]], codec: str = "libx
 
 def build_site(root: Path) -> Path:
     """An index of a narrated video of a corpus, whose title is a script, a silent one, and one no browser plays."""
-    import torch
+    from served_index import write_bundle
 
     from ingest.manifest import MANIFEST_NAME, Manifest, Outcome, State, VideoRow
     from ingest.records import Clip
     from ingest.shards import sha256_of
-    from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
-    from ophclip.models.bundle import save_bundle
-    from ophclip.models.dual_encoder import build_model
     from ophclip.search.build import build_index
 
-    torch.manual_seed(0)
-    config = ModelConfig(
-        name="tiny",
-        embed_dim=32,
-        visual=VisualConfig(name="tiny", image_size_px=64),
-        text=TextConfig(name="tiny", context_length=32),
-    )
-    save_bundle(root / "bundle", build_model(config), config, {})
+    write_bundle(root / "bundle")
     videos, corpus = root / "videos", root / "corpus"
     videos.mkdir()
     corpus.mkdir()
