@@ -494,6 +494,7 @@ def test_a_token_is_asked_for_once_and_a_service_that_stops_is_told(
         page.locator(".hit", has_text="A silent operation").locator(".open").first.click()
         page.wait_for_function("() => document.getElementById('video').readyState >= 2")
         page.keyboard.press("Escape")
+        page.wait_for_function("() => !location.search.includes('hit=')")  # closing goes one step back in the history
         page.reload()
         expect(page.locator(".hit").first).to_be_visible()
     page.fill("#query", QUERY)
