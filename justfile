@@ -37,11 +37,13 @@ test *args: check
 test-slow *args:
     OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist loadfile -m slow {{ args }}
 
-# faults in full: ten thousand damaged files, and ingest, training and index building broken at every point (hours)
-soak cases="10000":
+# faults in full: ten thousand damaged files, ingest, training and index building broken at every point (hours); then
+# an hour of everything at once on two cores, with kills and purges
+soak cases="10000" out="outputs/soak":
     OMP_NUM_THREADS=1 python tests/e2e/fuzz_runner.py {{ cases }}
     OMP_NUM_THREADS=1 python -m pytest -m slow tests/e2e/test_ingest_faults.py
     OMP_NUM_THREADS=1 OPHCLIP_FAULT_STEP=1 python -m pytest -m slow tests/e2e/test_faults_stages.py
+    python tests/e2e/soak_runner.py {{ out }}
 
 # style, types and import directions
 check:

@@ -6,17 +6,15 @@ the same shards.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from ingest.config import IngestConfig
-from ingest.disk import SICK_DISK, cannot_write
+from ingest.disk import SICK_DISK, cannot_write, holding
 from ingest.manifest import Manifest, State
 from ingest.pack import recover
 from ingest.place import choose_place
@@ -25,8 +23,6 @@ from ingest.sources.fetch import read_wanted
 from ingest.speech.transcripts import require_folder
 
 Progress = Callable[[int, int, str], None]
-
-_LOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,13 +99,14 @@ def _quiet(_done: int, _total: int, _message: str) -> None:
 @contextmanager
 def writable(corpus: Path) -> Iterator[None]:
     """Make the corpus folder and hold it against others that write it; a disk that fails later is told in one line."""
-    try:
-        corpus.mkdir(parents=True, exist_ok=True)
-        lock = (corpus / ".lock").open("w")
-    except OSError as error:
-        raise ValueError(f"{corpus}: cannot be written ({error.strerror}): choose another folder with --out") from error
-    with lock:
-        _hold(lock, corpus)
+    told = f"{corpus}: another ingest is writing it: wait, or choose another folder"
+    with ExitStack() as stack:
+        try:
+            corpus.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(holding(corpus, told))
+        except OSError as error:
+            remedy = "choose another folder with --out"
+            raise ValueError(f"{corpus}: cannot be written ({error.strerror}): {remedy}") from error
         try:
             yield
         except OSError as error:
@@ -118,19 +115,6 @@ def writable(corpus: Path) -> Iterator[None]:
             raise ValueError(cannot_write(corpus, error)) from error
         except sqlite3.OperationalError as error:
             raise ValueError(cannot_write(corpus, error)) from error
-
-
-def _hold(lock: TextIO, corpus: Path) -> None:
-    """Take the lock; one that a killed run was just passing to a new process is free a moment later."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise ValueError(f"{corpus}: another ingest is writing it: wait, or choose another folder") from error
-        time.sleep(0.05)
 
 
 def _summary(

@@ -7,7 +7,7 @@ killed at any point is completed by the same command.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from ophclip.purging.planning import make_plan
 from ophclip.purging.record import facts_of, hashed_id
 from ophclip.purging.scan import leftovers
 from ophclip.purging.trainings import remove_bank_rows, remove_reports, rename_in_record
-from ophclip.search.build import remove_video
+from ophclip.search.build import alone, remove_video
 
 _MOST_SHOWN = 3
 
@@ -68,7 +68,11 @@ def purge(plan: Plan, progress: Progress | None = None) -> Purged:
             is kept, and the same command goes on.
     """
     home, corpus = plan.folders.home, Path(plan.folders.corpus) if plan.folders.corpus else None
-    with writable(corpus) if corpus else nullcontext():
+    with ExitStack() as held:
+        if corpus is not None:
+            held.enter_context(writable(corpus))
+        for folder in plan.folders.indices:
+            held.enter_context(alone(Path(folder)))
         read_ledger(home)
         plan.write()
         for number, (what, step) in enumerate(steps := list(_steps(plan, corpus))):
@@ -77,8 +81,8 @@ def purge(plan: Plan, progress: Progress | None = None) -> Purged:
             step()
         _require_gone(plan)
         facts = facts_of(plan, _fingerprint(corpus))
-        for folder in map(Path, plan.folders.indices):
-            append_record(folder, facts)
+        for index in map(Path, plan.folders.indices):
+            append_record(index, facts)
         digest = append_record(home, facts)
         (home / INTENT_NAME).unlink()
     return Purged(plan=plan, record=home / LEDGER_NAME, sha256=digest)
@@ -88,7 +92,7 @@ def _steps(plan: Plan, corpus: Path | None) -> Iterator[tuple[str, Callable[[], 
     """What is done, and what it is called; each of it may be done again."""
     if corpus is not None and plan.held is not None:
         yield str(corpus), partial(remove_held, corpus, plan.held)
-    for folder in plan.windows:
+    for folder in plan.folders.indices:  # also those that it came into since the plan was made
         yield folder, partial(_remove_from_index, Path(folder), plan.video_ids)
     for name in plan.cached:
         yield name, partial(Path(name).unlink, missing_ok=True)

@@ -6,11 +6,13 @@ INDEX/windows/  INDEX/clips/  INDEX/videos/   spans and vectors as a search read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest.disk import holding
 from ingest.ledger import purged_contents
 from ophclip.config import IndexConfig
 from ophclip.evaluation.receipts import relative
@@ -67,7 +69,7 @@ def build_index(
     from ophclip.models.bundle import load_bundle
 
     loaded = load_bundle(bundle, device=default_device())
-    with Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
+    with adding(out), Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
         return _fill(catalogue, *found, loaded=loaded, config=config, corpus=corpus, progress=progress)
 
 
@@ -85,7 +87,7 @@ def add_to_index(
         ValueError: nothing to index, or nothing that could be indexed.
     """
     found = find_sources(corpus, videos)
-    with Catalogue.create(_existing(folder), {}) as catalogue:
+    with adding(_existing(folder).parent), Catalogue.create(folder / CATALOGUE_NAME, {}) as catalogue:
         config = _config(catalogue.about)
         return _fill(catalogue, *found, loaded=loaded, config=config, corpus=corpus, progress=progress)
 
@@ -100,6 +102,30 @@ def remove_video(folder: Path, video_id: str) -> bool:
         gone = catalogue.remove(video_id)
         save_tables(catalogue, folder)
     return gone
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the index in `folder` against runs that add to it: what they add may be the video that is to go.
+
+    Raises:
+        ValueError: there is one.
+    """
+    told = f"{folder}: something is adding to this index: wait until it has ended, then run the same command again"
+    with holding(folder, told):
+        yield
+
+
+@contextmanager
+def adding(folder: Path) -> Iterator[None]:
+    """Hold it against purges; others may add at the same time.
+
+    Raises:
+        ValueError: there is one.
+    """
+    told = f"{folder}: a purge is taking a video out of it: wait until it has ended, then run the same command again"
+    with holding(folder, told, shared=True):
+        yield
 
 
 def _existing(folder: Path) -> Path:
