@@ -126,10 +126,12 @@ def everything(
         corpus.add_to_index()
         ends = journal.attempt("corpus", corpus.reconcile, {})
         steps = journal.attempt("training", training.require_whole, 0)
-        compared = {
-            "step": journal.attempt("training", training.require_as_undisturbed, 0),
-            "videos": journal.attempt("corpus", corpus.require_as_undisturbed, 0),
-        }
+        compared: dict[str, int] = {}
+        _together(
+            journal,
+            training=lambda: compared.update(step=training.require_as_undisturbed()),
+            corpus=lambda: compared.update(videos=corpus.require_as_undisturbed()),
+        )
     goodput = training.goodput
     journal.require(goodput >= least_goodput, "training", f"goodput {goodput:.3f}, at least {least_goodput} wanted")
     latencies = [one.latency_ms for one in load.answers if one.status]
