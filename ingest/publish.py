@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ingest.ledger import purged_contents
+from ingest.ledger import purged_contents, read_ledger
 from ingest.pack import SHARDS
 from ingest.parsing import parse_json
 from ingest.records import Level
@@ -128,14 +128,14 @@ def publish(corpus: Path, address: str, keep_days: float = 7.0, progress: Progre
     LocalShards(folder).index()
     bucket = Bucket.at(address)
     with writable(corpus):
-        purged = purged_contents([corpus])
+        purged_contents([corpus])  # refuses where a purge has not ended
         shards = parse_index(LocalShards(folder).index(), str(folder / INDEX_NAME)).shards
         bucket.abort_unfinished()
         sent = _send(bucket, folder, shards, progress or (lambda _done, _total, _message: None))
         content = _index_to_publish(folder)
         _commit(bucket, content)
         dropped, kept = _sweep(bucket, {record["name"] for record in content["shards"]}, timedelta(days=keep_days))
-    if purged and kept:
+    if kept and read_ledger(corpus):
         log.warning(
             "%s: %d shards of earlier corpora stay there for %g days and may hold what was purged since: --keep-days 0 "
             "drops them now",
