@@ -24,10 +24,10 @@ def refused(status: int, code: str, message: str = "told so") -> Fault:
     """An error as S3 words it."""
 
     def answer(_application: Application, environ: Environ, start: Any) -> Iterable[bytes]:
-        environ["wsgi.input"].read()
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'.encode()
         start(f"{status} {code}", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return answer
 
@@ -35,7 +35,7 @@ def refused(status: int, code: str, message: str = "told so") -> Fault:
 def reset(_application: Application, environ: Environ, _start: Any) -> Iterable[bytes]:
     """Hang up without an answer."""
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    return []
+    raise ConnectionResetError
 
 
 def stalled(seconds: float) -> Fault:
@@ -52,7 +52,7 @@ def cut_short(application: Application, environ: Environ, start: Any) -> Iterabl
     """Half of the body, then nothing."""
     body = b"".join(application(environ, start))
     yield body[: len(body) // 2]
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    reset(application, environ, start)
 
 
 def flipped(application: Application, environ: Environ, start: Any) -> Iterable[bytes]:
@@ -76,13 +76,17 @@ class BucketServer:
         """Let the next `times` requests that contain a text (`GET`, a key, `uploadId`) meet a fault."""
         self._faults += [(containing, fault)] * times
 
+    def heal(self) -> None:
+        """No more harm."""
+        self._faults.clear()
+
     def count(self, containing: str) -> int:
         """How many requests contained a text."""
         return sum(containing in one for one in self.asked)
 
     def forget(self) -> None:
         """No buckets, no faults, nothing asked."""
-        self._faults.clear()
+        self.heal()
         urllib.request.urlopen(urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")).close()
         self.asked.clear()
 

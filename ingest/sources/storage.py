@@ -1,7 +1,7 @@
 """The storage behind an address, through fsspec, and what goes wrong with it in one line without secrets.
 
 Credentials come from the environment, as each storage's own client reads them; an address never carries them. Requests
-are repeated by those clients, with growing, random pauses and an end (for S3: `AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE`).
+are repeated by those clients, with growing, random pauses and an end: for S3, botocore tries `AWS_MAX_ATTEMPTS` times.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +18,10 @@ _AGAIN = "then run the same command again; what is done is kept"
 _CREDENTIALS = "S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _REMEDIES = (
     (r"credentials", f"give credentials where the storage's client looks for them ({_CREDENTIALS})"),
-    (r"expired", f"renew the credentials, {_AGAIN}"),
+    (r"expired|bad request", f"renew the credentials or mend the address, {_AGAIN}"),
     (r"quota|storagefull|insufficientstorage|entitytoolarge|\b507\b", f"make room there or have more given, {_AGAIN}"),
     (r"permissionerror|forbidden|\b403\b", f"have its keeper allow it for these credentials, {_AGAIN}"),
+    (r"checksum", "delete it there and publish the corpus again"),
     (r"filenotfounderror|\b404\b", "check the address; a bucket must have been made before"),
     (r"connect|time-?out|timed out|slowdown|request rate|\b50\d\b", f"see that the storage answers, {_AGAIN}"),
 )
@@ -53,9 +55,24 @@ def file_system(address: str, *, fresh: bool = True) -> tuple[Any, str]:
         raise ValueError(f"{address}: {parts.scheme}:// cannot be read here: {remedy}") from error
     except ValueError as error:
         raise ValueError(f"{address}: {parts.scheme}:// is not known: give s3://, gs:// or a local path") from error
+    if parts.scheme in ("s3", "s3a"):
+        _prepare_s3()
     if fresh:
         system.invalidate_cache()
     return system, str(name)
+
+
+@cache
+def _prepare_s3() -> None:
+    """Have s3fs repeat what botocore does not, once: bodies that break off or were changed on their way.
+
+    Its own five rounds lie within each other and around botocore's: a storage that hangs up was asked 250 times.
+    """
+    import s3fs.core
+    from botocore.exceptions import FlexibleChecksumError
+
+    s3fs.core.S3FileSystem.retries = 2
+    s3fs.core.add_retryable_error(FlexibleChecksumError)
 
 
 def shown(address: str) -> str:
