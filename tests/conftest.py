@@ -6,11 +6,15 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from postgres_server import PASSWORD, Server, server_programs, serving
+
+if TYPE_CHECKING:
+    from bucket_server import BucketServer
 
 REPOSITORY = Path(__file__).parents[1]
 # How long an example takes says more of the machine than of the code.
@@ -41,29 +45,33 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A bucket server on the loopback address, which `s3://` means while the test runs."""
-    import fsspec
-    from moto.server import ThreadedMotoServer
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[BucketServer]:
+    """A bucket server on the loopback address."""
+    from bucket_server import serving_buckets  # brings all of moto
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        # A client that another test left would speak to a server that is gone.
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        yield
-    finally:
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        server.stop()
+    with serving_buckets() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    """A bucket server without buckets, which `s3://` means while the test runs."""
+    import fsspec
+
+    server: BucketServer = request.getfixturevalue("bucket_server")
+    server.forget()
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.address,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    # A client that another test left would speak with other credentials.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield server
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

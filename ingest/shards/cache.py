@@ -1,29 +1,26 @@
 """Shards behind an address (`s3://`, `gs://` and what else fsspec knows), fetched whole on first touch.
 
-The cache is a folder that corpora, runs, ranks and loader processes share. A shard's name in it is its checksum, so
-that equal shards are there once and a changed corpus never meets an old one. It is fetched under a temporary name,
-compared with the index and renamed; what a killed process left of it is gone on with.
+They are kept in a cache folder under their checksums, so that equal shards are there once and a changed corpus never
+meets an old one. What comes is compared with the index; what a killed process left of a shard is gone on with.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from ingest.shards.cache_folder import CacheFolder
 from ingest.shards.format import sha256_of
 from ingest.shards.index import INDEX_NAME, Shard
-from ingest.shards.store import check_size
-from ingest.sources.remote import SourceError, blocks, read_bytes, sizes_at
+from ingest.shards.store import PUBLISH_AGAIN, check_size
+from ingest.sources.remote import blocks, read_bytes, sizes_at
+from ingest.sources.storage import GoneError, SourceError, shown
 
 log = logging.getLogger(__name__)
-
-_ABANDONED_SECONDS = 3600
 
 
 def user_cache() -> Path:
@@ -50,17 +47,15 @@ class CachedShards:
         Raises:
             ValueError: no index there, or an address that cannot be read.
         """
-        self._folder = folder
-        self._limit_bytes = limit_bytes
+        self._cache = CacheFolder(folder, limit_bytes)
         asked = address.rstrip("/")
         for place in (f"{asked}/shards", asked):
-            self._sizes = sizes_at(place)
-            if INDEX_NAME in self._sizes:
+            if INDEX_NAME in sizes_at(place):
                 self._place = place
                 return
         raise ValueError(
-            f"{address}: no shards/{INDEX_NAME} there, no corpus: check the address, or copy a corpus there that "
-            "`ophclip ingest` made"
+            f"{shown(address)}: no shards/{INDEX_NAME} there, no corpus: check the address, or put a corpus there with "
+            "`ophclip ingest publish`"
         )
 
     @property
@@ -74,20 +69,23 @@ class CachedShards:
 
     def check(self, shards: Sequence[Shard]) -> None:
         """See that all shards are there in their full size. Raises ValueError naming the first that is not."""
+        sizes = sizes_at(
+            self._place
+        )  # listed after the index was read: a corpus published meanwhile keeps the old ones
         for shard in shards:
-            check_size(f"{self._place}/{shard.name}", self._sizes.get(shard.name), shard)
+            check_size(f"{self._place}/{shard.name}", sizes.get(shard.name), shard, PUBLISH_AGAIN)
 
     def notices(self, shards: Sequence[Shard]) -> Sequence[str]:
         """How much is still to be fetched, and whether the cache is too small."""
         told = []
-        missing = sum(shard.size_bytes for shard in shards if not self._path(shard).is_file())
+        missing = sum(shard.size_bytes for shard in shards if not self._cache.file(shard.sha256).is_file())
         if missing:
-            told.append(f"{_gigabytes(missing)} will be fetched into {self._folder}; the first steps wait for it")
+            told.append(f"{_gigabytes(missing)} will be fetched into {self._cache.path}; the first steps wait for it")
         total = sum(shard.size_bytes for shard in shards)
-        if total > self._limit_bytes:
+        if total > self._cache.limit_bytes:
             told.append(
-                f"the shards are {_gigabytes(total)}, but the cache keeps {_gigabytes(self._limit_bytes)}: what was "
-                "dropped is fetched again and again; let it keep more"
+                f"the shards are {_gigabytes(total)}, but the cache keeps {_gigabytes(self._cache.limit_bytes)}: what "
+                "was dropped is fetched again and again; let it keep more"
             )
         return told
 
@@ -99,15 +97,12 @@ class CachedShards:
                 written.
         """
         try:
-            file = self._held(shard) or self._fetched(shard)
+            return self._cache.open(shard.sha256, shard.size_bytes, partial(self._complete, shard))
         except OSError as error:
             raise ValueError(
-                f"{self._folder}: the cache of shards cannot be used ({error.strerror}): free space there or choose "
-                "another folder"
+                f"{self._cache.path}: the cache of shards cannot be used ({error.strerror}): free space there or "
+                "choose another folder with data.cache"
             ) from error
-        with suppress(PermissionError):  # another user's file: its age is theirs to keep
-            os.utime(file.fileno())
-        return file
 
     def read(self, shard: Shard, offset: int, size: int) -> bytes:
         """`size` bytes of a shard from `offset` on, fewer where it ends before. Raises ValueError as `open` does."""
@@ -117,64 +112,27 @@ class CachedShards:
     def close(self) -> None:
         """Nothing is held open: what is dropped from the cache shall leave the disk."""
 
-    def _path(self, shard: Shard) -> Path:
-        return self._folder / f"{shard.sha256}.tar"
-
-    def _held(self, shard: Shard) -> BinaryIO | None:
-        try:
-            return self._path(shard).open("rb", buffering=0)
-        except FileNotFoundError:
-            return None
-
-    def _fetched(self, shard: Shard) -> BinaryIO:
-        with self._alone(shard.sha256[:2]):
-            file = self._held(shard)  # another process may have fetched it meanwhile
-            if file is None:
-                part = self._path(shard).with_suffix(".part")
-                self._complete(shard, part)
-                file = part.open("rb", buffering=0)
-                part.replace(self._path(shard))
-        with self._alone("drop"):
-            self._drop_oldest(self._path(shard))
-        return file
-
     def _complete(self, shard: Shard, part: Path) -> None:
         """Bring `part` to be all of a shard, going on with what is there if that proves right."""
         log.info("fetching %s/%s, %d bytes", self._place, shard.name, shard.size_bytes)
+        place = f"{self._place}/{shard.name}"
         for _ in range(2):
             with part.open("ab") as kept:
-                for block in blocks(f"{self._place}/{shard.name}", min(kept.tell(), shard.size_bytes)):
-                    kept.write(block)
+                try:
+                    for block in blocks(place, min(kept.tell(), shard.size_bytes)):
+                        kept.write(block)
+                except GoneError as error:
+                    told = f"{place} is gone: another corpus was published there since this one was opened"
+                    raise GoneError(f"{told}: open it again") from error
                 kept.flush()
                 os.fsync(kept.fileno())
             if sha256_of(part) == shard.sha256:
                 return
             part.unlink()
         raise SourceError(
-            f"{self._place}/{shard.name}: the bytes that come differ from the checksum in {INDEX_NAME}: "
-            "copy the corpus there anew"
+            f"{place}: the bytes that come differ from the checksum in {INDEX_NAME}: delete it there and publish the "
+            "corpus again"
         )
-
-    def _drop_oldest(self, fetched: Path) -> None:
-        held = []
-        for path in (*self._folder.glob("*.tar"), *self._folder.glob("*.part")):
-            with suppress(FileNotFoundError):  # a part that just became a shard
-                held.append((path.stat().st_mtime, path.stat().st_size, path))
-        excess = sum(size for _, size, _ in held) - self._limit_bytes
-        for used, size, path in sorted(held):
-            being_fetched = path.suffix == ".part" and time.time() - used < _ABANDONED_SECONDS
-            if excess > 0 and path != fetched and not being_fetched:
-                path.unlink()
-                excess -= size
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """Hold other threads and processes off; the system lets go for one that was killed."""
-        locks = self._folder / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with (locks / name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def _gigabytes(count: int) -> str:

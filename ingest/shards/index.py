@@ -14,6 +14,7 @@ INDEX_NAME = "index.json"
 INDEX_VERSION = 2
 _SHARD_NAME = re.compile(r"\w[\w.-]*\.tar")
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
+_WITH_CHECKSUM = re.compile(r"-[0-9a-f]{8}(?=\.tar$)")
 _AGAIN = "run `ophclip ingest` again"
 
 
@@ -36,6 +37,16 @@ class Shard:
     level: Level
     size_bytes: int
     sha256: str
+
+
+def content_name(name: str, sha256: str) -> str:
+    """The name under which a shard's bytes are written where others may lie: `clip-000000-1a2b3c4d.tar`."""
+    return f"{plain_name(name).removesuffix('.tar')}-{sha256[:8]}.tar"
+
+
+def plain_name(name: str) -> str:
+    """A shard's name without the beginning of its checksum: `clip-000000.tar`."""
+    return _WITH_CHECKSUM.sub("", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from ingest.parsing import parse_json
 from ingest.records import Level, Sample
 from ingest.shards.format import FRAMES_SUFFIX, JSON_SUFFIX, member_places, members_to_sample, sha256_of_stream
-from ingest.shards.index import INDEX_NAME, Entry, Place, Shard, parse_index
+from ingest.shards.index import INDEX_NAME, Entry, Place, Shard, parse_index, plain_name
 from ingest.shards.store import LocalShards, ShardStore
 
 
@@ -58,8 +58,8 @@ class ShardReader:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the names and checksums of all shards: equal corpora have equal fingerprints."""
-        lines = (f"{shard.name} {shard.sha256}\n" for shard in sorted(self.shards, key=lambda shard: shard.name))
+        """SHA-256 over the plain names and checksums of all shards: equal corpora have equal ones."""
+        lines = sorted(f"{plain_name(shard.name)} {shard.sha256}\n" for shard in self.shards)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def read(self, key: str) -> Sample:

@@ -7,18 +7,16 @@ reading the old file or is told that it is gone, and never reads new bytes at ol
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ingest import atomic
 from ingest.records import Level
-from ingest.shards.index import INDEX_NAME
+from ingest.shards.index import INDEX_NAME, content_name
 from ingest.shards.reader import ShardReader
 from ingest.shards.writer import OpenShard
 
-_REWRITTEN = re.compile(r"-[0-9a-f]{8}$")
 _DRAFT = "purging"
 
 
@@ -66,7 +64,6 @@ def _without(
         draft.abandon()
         raise
     written = draft.finish()
-    stem = _REWRITTEN.sub("", Path(record["name"]).stem)
-    written["name"] = f"{stem}-{written['sha256'][:8]}.tar"
+    written["name"] = content_name(record["name"], written["sha256"])
     draft.path.replace(folder / written["name"])
     return written

@@ -9,6 +9,9 @@ from typing import Any, BinaryIO, Protocol
 
 from ingest.shards.index import INDEX_NAME, Shard
 
+INGEST_AGAIN = "run `ophclip ingest` again"
+PUBLISH_AGAIN = "publish the corpus again"
+
 
 class ShardStore(Protocol):
     """The files of one set of shards; safe to share between threads and to send to other processes."""
@@ -109,8 +112,8 @@ class LocalShards:
             self.close()
 
 
-def check_size(path: str, size_bytes: int | None, shard: Shard) -> None:
+def check_size(path: str, size_bytes: int | None, shard: Shard, remedy: str = INGEST_AGAIN) -> None:
     """Raise ValueError unless a file (None: there is none) has the size that the index says."""
     if size_bytes != shard.size_bytes:
         found = "is missing" if size_bytes is None else f"has {size_bytes} bytes"
-        raise ValueError(f"{path} {found}, its index says {shard.size_bytes} bytes: run `ophclip ingest` again")
+        raise ValueError(f"{path} {found}, its index says {shard.size_bytes} bytes: {remedy}")

@@ -2,8 +2,9 @@
 
 from ingest.sources.find import find_videos
 from ingest.sources.metadata import read_metadata
-from ingest.sources.remote import SourceError, content_sha256, local_copy
+from ingest.sources.remote import content_sha256, local_copy
 from ingest.sources.source_file import SourceFile, assign_ids
+from ingest.sources.storage import SourceError
 
 __all__ = [
     "SourceError",

@@ -15,8 +15,8 @@ from ingest.records import VIDEO_SUFFIXES
 from ingest.sources.fetch import Wanted, clean_address, refused, without_secrets
 from ingest.sources.folder import local_file
 from ingest.sources.listing import listed_file
-from ingest.sources.remote import SourceError
 from ingest.sources.source_file import METADATA_SUFFIX, SourceFile
+from ingest.sources.storage import SourceError
 
 _KEPT_TEXTS = ("title", "description", "uploader", "license", "upload_date")
 _FORMAT = "best[protocol^=http][ext=mp4]/best[protocol^=http]"

@@ -1,35 +1,26 @@
-"""Files behind an address, through fsspec: found, read, and fetched for as long as they are worked on.
-
-Credentials come from the environment, as each storage's own client reads them; an address never carries them.
-"""
+"""Files behind an address: found, read, and fetched for as long as they are worked on."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from ingest.records import VIDEO_SUFFIXES
 from ingest.sources.source_file import METADATA_SUFFIX, SourceFile, is_address, is_video_name
+from ingest.sources.storage import SourceError, file_system, told
 
 _BLOCK_BYTES = 4 * 2**20
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _TAGS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "created")
 """What file systems of fsspec call the mark of a file's version, the surest first."""
-
-
-class SourceError(ValueError):
-    """A source that cannot be reached or no longer has a file: another run may find it."""
 
 
 def videos_at(address: str) -> list[SourceFile]:
     """All video files below the address of a folder. Raises SourceError in one line if it cannot be listed."""
     system, root = file_system(address)
-    with _told(address):
+    with told(address):
         entries: Mapping[str, Mapping[str, Any]] = system.find(root, detail=True)
     names = sorted(name for name in entries if is_video_name(name))
     prefix = root.rstrip("/") + "/"
@@ -61,7 +52,7 @@ def sizes_at(address: str) -> dict[str, int]:
 
 
 def _entries(system: Any, parent: str) -> Mapping[str, Mapping[str, Any]]:
-    with _told(parent):
+    with told(parent):
         try:
             return {entry["name"]: entry for entry in system.ls(parent, detail=True) if entry.get("type") == "file"}
         except FileNotFoundError:
@@ -85,45 +76,6 @@ def _tag(fact: Mapping[str, Any]) -> str:
     return next((str(fact[name]).strip('"') for name in _TAGS if fact.get(name)), "")
 
 
-def file_system(address: str, *, fresh: bool = True) -> tuple[Any, str]:
-    """The fsspec file system behind an address, and the address as it names it; `fresh` forgets earlier listings.
-
-    Raises ValueError in one line for an address that carries credentials, or whose library is not installed.
-    """
-    import fsspec.core
-
-    parts = urlsplit(address)
-    if "@" in parts.netloc or "::" in address or (parts.scheme in ("http", "https") and parts.query):
-        raise ValueError(f"{_shown(address)}: an address with credentials, a query or several steps: give a plain one")
-    try:
-        system, name = fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        extra = _EXTRAS.get(parts.scheme)
-        remedy = f"pip install 'ophclip[{extra}]'" if extra else "install what fsspec needs for it"
-        raise ValueError(f"{address}: {parts.scheme}:// cannot be read here: {remedy}") from error
-    except ValueError as error:
-        raise ValueError(f"{address}: {parts.scheme}:// is not known: give s3://, gs:// or a local path") from error
-    if fresh:
-        system.invalidate_cache()
-    return system, str(name)
-
-
-def _shown(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{parts.path}"
-
-
-@contextmanager
-def _told(address: str) -> Iterator[None]:
-    """Whatever a storage's client raises becomes one line without addresses of requests."""
-    try:
-        yield
-    except Exception as error:  # every client has errors of its own, and no common ancestor
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = re.sub(r"\?\S*", "", reason)[:200]
-        raise SourceError(f"{address}: cannot be read ({reason}): check the address and your access to it") from error
-
-
 @contextmanager
 def reading(location: str) -> Iterator[Any]:
     """A file open for reading bytes, local or remote. Raises SourceError in one line if it is not there."""
@@ -134,7 +86,7 @@ def reading(location: str) -> Iterator[Any]:
             yield file
         return
     system, name = file_system(location)
-    with _told(location):
+    with told(location):
         opened = system.open(name, "rb", block_size=_BLOCK_BYTES)
     with opened:
         yield opened
@@ -142,7 +94,7 @@ def reading(location: str) -> Iterator[Any]:
 
 def read_bytes(location: str) -> bytes:
     """All of a small file, local or remote."""
-    with reading(location) as file, _told(location):
+    with reading(location) as file, told(location):
         data: bytes = file.read()
     return data
 
@@ -150,10 +102,10 @@ def read_bytes(location: str) -> bytes:
 def blocks(location: str, start: int = 0) -> Iterator[bytes]:
     """The bytes of a file from `start` on, a few megabytes at a time. Raises SourceError if it cannot be read."""
     with reading(location) as opened:
-        with _told(location):
+        with told(location):
             opened.seek(start)
         while True:
-            with _told(location):
+            with told(location):
                 block: bytes = opened.read(_BLOCK_BYTES)
             if not block:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,6 +75,10 @@ def run(
     from ophclip.composing import compose
     from ophclip.progress import shown
 
+    if re.match(r"\w+:/", str(out)):  # which would become a folder of that name
+        raise ValueError(
+            "--out: a corpus is written to a folder: then put it on a bucket with `ophclip ingest publish`"
+        )
     given = [
         *([f"engine={engine.value}"] if engine else []),
         *([f"retry={retry.value}"] if retry else []),
@@ -133,6 +138,28 @@ def export(
 
     for path in export_parquet(corpus, out):
         typer.echo(path)
+
+
+@app.command()
+def publish(
+    corpus: Corpus,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of the corpus there: s3://BUCKET/CORPUS, gs://.")],
+    keep_days: Annotated[
+        float, typer.Option(help="How long shards that a later corpus replaced are kept for readers; 0: not at all.")
+    ] = 7.0,
+) -> None:
+    """Put the shards of a corpus on a bucket: what is new is sent, then readers find the new corpus, at once and whole.
+
+    Credentials come from the environment (S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; MinIO and
+    the like: AWS_ENDPOINT_URL as well). Killed or failed, the same command goes on. Training reads it with
+    data.root=ADDRESS. Of the corpus nothing but its shards is sent.
+    """
+    from ingest.publish import publish as run_publishing
+    from ophclip.progress import shown
+
+    with shown("publish") as progress:
+        published = run_publishing(corpus, address, keep_days, progress)
+    typer.echo(published)
 
 
 @app.command()

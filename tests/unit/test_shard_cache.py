@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -161,6 +162,70 @@ def test_shards_used_longest_ago_are_dropped(
     for key in (*clips, *clips):
         assert tiny.read(key).key == key
     assert len(list(cache.glob("*.tar"))) == 1, "the shard just fetched is kept whatever the limit"
+
+
+def test_a_byte_that_flips_in_the_cache_is_found_and_the_shard_fetched_anew(
+    memory: fsspec.AbstractFileSystem, corpus: Path, tmp_path: Path, asked: list[tuple[str, int]]
+) -> None:
+    cache, local = tmp_path / "cache", ShardReader(corpus)
+    first = reader(cache)
+    key, shard = keys(first)[0], first.shards[0]
+    first.read(key)
+    path = cache / f"{shard.sha256}.tar"
+    data = bytearray(path.read_bytes())
+    place = local.place_of(key)
+    data[place.frames_offset + place.frames_bytes // 2] ^= 1  # a picture that would decode, as another one
+    path.write_bytes(data)
+    assert reader(cache).read(key) == local.read(key)
+    assert path.read_bytes() == (corpus / "shards" / shard.name).read_bytes()
+    path.write_bytes(data[:-700])
+    assert pickle.loads(pickle.dumps(reader(cache))).read(key) == local.read(key)  # noqa: S301 our own
+    assert asked == [(shard.name, 0)] * 3
+    path.write_bytes(data)
+    stored = bytearray((corpus / "shards" / shard.name).read_bytes())
+    stored[99] ^= 1
+    memory.pipe(f"/bucket/corpus/shards/{shard.name}", bytes(stored))
+    with pytest.raises(ValueError, match=r"the bytes that come differ .*: delete it there and publish the corpus"):
+        reader(cache).read(key)
+    assert len(asked) == 5, "once more, and no third time"
+    assert not list(cache.glob("*.tar"))
+
+
+@pytest.mark.parametrize("shards", [1.0, 2.5])
+def test_the_limit_is_kept_while_many_fetch_at_once(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: float
+) -> None:
+    cache = tmp_path / "cache"
+    limit = int(shards * max(shard.size_bytes for shard in reader(cache).shards))
+    blocks, most = remote.blocks, []
+
+    def slow(location: str, start: int = 0) -> Iterator[bytes]:
+        for block in blocks(location, start):
+            yield block[: len(block) // 2]
+            most.append(sum(path.stat().st_size for path in cache.iterdir() if path.is_file()))
+            time.sleep(0.02)
+            yield block[len(block) // 2 :]
+
+    monkeypatch.setattr("ingest.shards.cache.blocks", slow)
+    of = reader(cache, limit)
+    with ThreadPoolExecutor(6) as pool:
+        for key, sample in zip(keys(of) * 2, pool.map(of.read, keys(of) * 2), strict=True):
+            assert sample.key == key
+    assert 0 < max(most) <= limit
+    assert sum(path.stat().st_size for path in cache.glob("*.*")) <= limit
+    assert len(most) > len(of.shards), "what made way was fetched again"
+
+
+def test_a_full_disk_is_told_and_what_came_is_gone_on_with(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    of = reader(tmp_path / "cache")
+    part = tmp_path / "cache" / f"{of.shards[0].sha256}.part"
+    part.parent.mkdir()
+    part.symlink_to("/dev/full")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"cache of shards cannot be used \(No space left on device\): free space"):
+            of.read(keys(of)[0])
+    part.unlink()
+    assert of.read(keys(of)[0]).key == keys(of)[0]
 
 
 def read_all(cache: Path, fetches: Path, number: int) -> None:
