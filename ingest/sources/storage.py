@@ -68,11 +68,11 @@ def _prepare_s3() -> None:
 
     Its own five rounds lie within each other and around botocore's: a storage that hangs up was asked 250 times.
     """
-    import s3fs.core
-    from botocore.exceptions import FlexibleChecksumError
+    from botocore.exceptions import FlexibleChecksumError  # type: ignore[import-untyped]
+    from s3fs.core import S3FileSystem, add_retryable_error  # type: ignore[import-untyped]
 
-    s3fs.core.S3FileSystem.retries = 2
-    s3fs.core.add_retryable_error(FlexibleChecksumError)
+    S3FileSystem.retries = 2
+    add_retryable_error(FlexibleChecksumError)
 
 
 def shown(address: str) -> str:

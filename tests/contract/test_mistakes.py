@@ -34,6 +34,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "an empty folder": (("ingest", "empty", "--out", "corpus"), "empty"),
     "a source that is not there": (("ingest", "nowhere", "--out", "corpus"), "nowhere"),
     "a corpus that is a file": (("ingest", "videos", "--out", "file"), "file"),
+    "a corpus on a bucket": (("ingest", "videos", "--out", "s3://me:hush@b/c"), "`ophclip ingest publish`"),
+    "a corpus to publish": (("ingest", "publish", "nowhere", "s3://b/c"), "nowhere"),
     "an option of ingest": (("ingest", "videos", "--out", "corpus", "asr.egnine=x"), "egnine"),
     "a speech model": (("ingest", "videos", "--out", "corpus", "asr.model=no_model.pt"), "no_model.pt"),
     "transcripts": (("ingest", "videos", "--out", "corpus", "--transcripts", "no_words"), "no_words"),
