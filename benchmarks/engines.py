@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.ingest import SIZES, enlarge
 from benchmarks.pairs import tell, told_ratios
+from ingest.batches import Batch
 from ingest.config import IngestConfig, OverlayConfig
 from ingest.engines.ray import joined
 from ingest.manifest import State
@@ -26,7 +27,7 @@ from ingest.pool import Crash, Engine, Note, Tell, run_pool
 from ingest.records import Metadata
 from ingest.shards import sha256_of
 from ingest.sources.folder import local_file
-from ingest.stage import Batch, BatchStage
+from ingest.stage import BatchStage
 from ingest.viewed import Task
 from ophclip.simulate import SimulateConfig, simulate
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ingest.disk import writable
 from ingest.ledger import INTENT_NAME, LEDGER_NAME, append_record, read_ledger
 from ingest.pack import SHARDS
 from ingest.removal import remove_held
-from ingest.run import writable
 from ingest.shards import INDEX_NAME, ShardReader
 from ophclip.progress import Progress
 from ophclip.purging.plan import Folders, Plan, read_plan
@@ -68,7 +68,7 @@ def purge(plan: Plan, progress: Progress | None = None) -> Purged:
             is kept, and the same command goes on.
     """
     home, corpus = plan.folders.home, Path(plan.folders.corpus) if plan.folders.corpus else None
-    with writable(corpus) if corpus else nullcontext():
+    with writable(corpus, "ingest") if corpus else nullcontext():
         read_ledger(home)
         plan.write()
         for number, (what, step) in enumerate(steps := list(_steps(plan, corpus))):
