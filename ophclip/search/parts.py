@@ -50,7 +50,7 @@ def read_part(path: Path) -> Part:
         ValueError: the file is damaged; it is removed, so that the next run makes it again.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
             ends_t = np.cumsum(held["sizes_t"])
             jpegs = held["jpegs_b"].tobytes()
             return Part(
