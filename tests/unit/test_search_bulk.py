@@ -256,6 +256,19 @@ def test_a_dry_run_writes_the_script_and_the_next_run_does_the_work(made: Path, 
     assert index_rows(root / "index") == index_rows(made / "index")
 
 
+def test_work_that_is_shared_out_in_a_database_leaves_nothing_there(made: Path, root: Path, postgres: str) -> None:
+    config = IndexConfig(fps=1.0, manifest=postgres)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "enter", dying(bulk.enter, 2, after=False))
+        with pytest.raises(Death):
+            index(root, config)
+    assert not (root / "index" / STAGING / MANIFEST_NAME).exists()
+    index(root)
+    with Manifest(postgres) as ledger:
+        assert ledger.videos() == []
+    assert index_rows(root / "index") == index_rows(made / "index")
+
+
 def test_files_that_cannot_be_read_are_no_reason_to_stop(root: Path) -> None:
     for number in range(12):
         (root / "videos" / f"bad{number}.mp4").write_text(f"not a video {number}")
