@@ -20,13 +20,14 @@ import cv2
 import numpy as np
 
 from benchmarks.pairs import cost_ratios, tell
+from ingest.batches import Batch
 from ingest.config import IngestConfig, ScreenConfig, ScreenKind
 from ingest.manifest import State
 from ingest.media import confine, frame_blocks, readers
 from ingest.media.probe import probe
 from ingest.records import Frames, Metadata
 from ingest.sources.folder import local_file
-from ingest.stage import Batch, BatchStage
+from ingest.stage import BatchStage
 from ingest.viewed import Task
 
 FPS, BLOCK, SIDE_PX = 2.0, 64, 224

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks.pairs import cost_ratios, tell
+from ingest.batches import Batch
 from ingest.config import IngestConfig
 from ingest.manifest import State
 from ingest.media.scenes import CutFinder
@@ -32,7 +33,7 @@ from ingest.records import Metadata
 from ingest.shards import encode_jpeg
 from ingest.sources.folder import local_file
 from ingest.spool import Spool
-from ingest.stage import Batch, BatchStage
+from ingest.stage import BatchStage
 from ingest.viewed import Task
 from ophclip.simulate import SimulateConfig, simulate
 

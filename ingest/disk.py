@@ -1,18 +1,19 @@
-"""What a disk says that is full or broken, what a person is told then, and how a folder is held against others."""
+"""Folders that are written: held by one run at a time, and what a person is told of a disk that is full or broken."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-_LOCK_SECONDS = 1.0
+from typing import TextIO
 
 SICK_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """What a disk says that is full or broken; other errors are somebody's fault."""
+_LOCK_SECONDS = 1.0
 
 
 def cannot_write(path: Path, error: Exception) -> str:
@@ -25,23 +26,36 @@ def cannot_write(path: Path, error: Exception) -> str:
 
 
 @contextmanager
-def holding(folder: Path, told: str, *, shared: bool = False) -> Iterator[None]:
-    """Hold a folder by the file `.lock` in it, alone or shared with others that share it.
+def writable(folder: Path, what: str, patience_seconds: float = _LOCK_SECONDS) -> Iterator[None]:
+    """Make a folder and hold it against others that write it, `what` they are; others are waited for.
 
-    One that a killed run was just passing to a new process is free a moment later.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: somebody else holds it; says `told`.
+    Raises ValueError in one line if it cannot be written, now or when the disk fails later, or another goes on.
     """
-    deadline = time.monotonic() + _LOCK_SECONDS
-    with (folder / ".lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise ValueError(told) from error
-            time.sleep(0.05)
-        yield
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be written ({error.strerror}): choose another folder with --out") from error
+    with lock:
+        _hold(lock, folder, what, patience_seconds)
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in SICK_DISK:
+                raise
+            raise ValueError(cannot_write(folder, error)) from error
+        except sqlite3.OperationalError as error:
+            raise ValueError(cannot_write(folder, error)) from error
+
+
+def _hold(lock: TextIO, folder: Path, what: str, patience_seconds: float) -> None:
+    """Take the lock; one that a killed run was just passing to a new process is free a moment later."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ValueError(f"{folder}: another {what} is writing it: wait, or choose another folder") from error
+        time.sleep(0.05)

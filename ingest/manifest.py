@@ -83,6 +83,11 @@ class Manifest:
         """All videos, by id."""
         return [video_of(row) for row in self._database.rows(select(VIDEOS).order_by(VIDEOS.c.video_id))]
 
+    def video(self, video_id: str) -> VideoRow:
+        """One video, which is there."""
+        (row,) = self._database.rows(select(VIDEOS).where(VIDEOS.c.video_id == video_id))
+        return video_of(row)
+
     def clips(self, video_id: str) -> list[Clip]:
         """The clips of one video, in order."""
         query = select(CLIPS).where(CLIPS.c.video_id == video_id).order_by(CLIPS.c.number)

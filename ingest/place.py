@@ -29,13 +29,14 @@ def has_manifest_at(corpus: Path) -> bool:
     return isinstance(place, str) or place.is_file()
 
 
-def choose_place(corpus: Path, given: str) -> Path | str:
-    """Where an ingest finds or makes the manifest: `given` is the option `manifest`, empty for what is there.
+def choose_place(corpus: Path, given: str, *, variable: str = VARIABLE) -> Path | str:
+    """Where an ingest finds or makes the manifest: `given` is the option `manifest`, empty for what is there, or for
+    what an environment variable says of new ones.
 
     Raises ValueError in one line if the corpus has its manifest elsewhere, or the database is another corpus's.
     """
     settled = (corpus / ADDRESS_NAME).is_file() or (corpus / MANIFEST_NAME).exists()
-    given = given or ("" if settled else os.environ.get(VARIABLE, ""))
+    given = given or ("" if settled else os.environ.get(variable, ""))
     if not given:
         return manifest_place(corpus)
     plain = plain_address(given)

@@ -72,13 +72,14 @@ def run_pool(
     tasks_per_worker: int,
     threads: int = 1,
     stall_seconds: float = math.inf,
+    gpus: Sequence[str] = (),
 ) -> Iterator[tuple[T, R | Crash | Note]]:
     """Run every task in one of `workers` processes and yield each with its notes, and its result as it is done.
 
     A task is asked for when a process is free for it. `build` is called once in every process and returns what does the
     work, which takes a task and a function that sends notes; both travel by pickle. Numerical libraries in the
-    processes are held to `threads`. A process is replaced after `tasks_per_worker` tasks, and ended when its task has
-    sent nothing for `stall_seconds`.
+    processes are held to `threads`; each sees one of the `gpus`, where any are given. A process is replaced after
+    `tasks_per_worker` tasks, and ended when its task has sent nothing for `stall_seconds`.
     Raises ValueError if `build` raises it or a task raises `HaltError`, and RuntimeError if a process dies before it is
     ready.
     """
@@ -86,9 +87,9 @@ def run_pool(
     crew: list[Worker[T, R]] = []
     try:
         while True:
-            crew = list(_keep_busy(crew, waiting, lambda: Worker(build, threads), tasks_per_worker))
+            crew = list(_keep_busy(crew, waiting, lambda gpu: Worker(build, threads, gpu), tasks_per_worker))
             while len(crew) < workers and (task := next(waiting, None)) is not None:
-                crew.append(Worker(build, threads))
+                crew.append(Worker(build, threads, _idlest(gpus, crew)))
                 crew[-1].give(task)
             if not crew:
                 return
@@ -101,8 +102,35 @@ def run_pool(
             worker.kill()
 
 
+def run_here(
+    build: Callable[[], Callable[[T, Tell], R]], tasks: Iterable[T], **_options: float
+) -> Iterator[tuple[T, R | Crash | Note]]:
+    """As `run_pool`, one task after the other in this process: what a task raises, or dies of, ends the run.
+
+    Notes come when a task is done.
+    """
+    work: Callable[[T, Tell], R] | None = None
+    for task in tasks:
+        work = work or build()
+        notes: list[Note] = []
+
+        def keep(value: Any, notes: list[Note] = notes) -> None:
+            notes.append(Note(value))
+
+        try:
+            answer = work(task, keep)
+        except HaltError as error:
+            raise ValueError(str(error)) from error
+        yield from ((task, note) for note in notes)
+        yield task, answer
+
+
+def _idlest(gpus: Sequence[str], crew: Sequence[Worker[T, R]]) -> str:
+    return min(gpus, key=[worker.gpu for worker in crew].count, default="")
+
+
 def _keep_busy(
-    crew: Iterable[Worker[T, R]], waiting: Iterator[T], hire: Callable[[], Worker[T, R]], tasks_per_worker: int
+    crew: Iterable[Worker[T, R]], waiting: Iterator[T], hire: Callable[[str], Worker[T, R]], tasks_per_worker: int
 ) -> Iterator[Worker[T, R]]:
     """Give every free worker a task; those without one go home, dead and worn ones are replaced for a task."""
     for worker in crew:
@@ -116,7 +144,7 @@ def _keep_busy(
         fit = worker
         if not worker.alive or worker.served >= tasks_per_worker:
             worker.dismiss()
-            fit = hire()
+            fit = hire(worker.gpu)
         fit.give(task)
         yield fit
 
@@ -136,13 +164,14 @@ def _news(crew: Sequence[Worker[T, R]], stall_seconds: float) -> list[Worker[T, 
 class Worker(Generic[T, R]):
     """One process as the parent sees it. It is told to start at once and may be given a task before it is ready.
 
-    `build` and `threads` are as `run_pool` takes them.
+    `build` and `threads` are as `run_pool` takes them; it sees the one `gpu`, or what this process sees if it is empty.
     """
 
-    def __init__(self, build: Callable[[], Callable[[T, Tell], R]], threads: int) -> None:
+    def __init__(self, build: Callable[[], Callable[[T, Tell], R]], threads: int, gpu: str = "") -> None:
+        self.gpu = gpu
         self.connection, far_end = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(far_end, build), daemon=True)
-        with _pinned(threads):
+        with _surroundings(threads, gpu):
             self._process.start()
         far_end.close()
         self.ready = False
@@ -226,11 +255,12 @@ class Worker(Generic[T, R]):
 
 
 @contextmanager
-def _pinned(threads: int) -> Iterator[None]:
+def _surroundings(threads: int, gpu: str) -> Iterator[None]:
     """Numerical libraries read these once, when a process imports them."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(threads)))
+    given = dict.fromkeys(names, str(threads)) | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
     try:
         yield
     finally:

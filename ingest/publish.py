@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ingest.disk import writable
 from ingest.ledger import purged_contents, read_ledger
 from ingest.pack import SHARDS
 from ingest.parsing import parse_json
 from ingest.records import Level
-from ingest.run import writable
 from ingest.shards import INDEX_NAME, LocalShards, sha256_of
 from ingest.shards.index import Shard, content_name, parse_index
 from ingest.shards.store import PUBLISH_AGAIN, check_size
@@ -127,7 +127,7 @@ def publish(corpus: Path, address: str, keep_days: float = 7.0, progress: Progre
     folder = corpus / SHARDS
     LocalShards(folder).index()
     bucket = Bucket.at(address)
-    with writable(corpus):
+    with writable(corpus, "ingest"):
         purged_contents([corpus])  # refuses where a purge has not ended
         shards = parse_index(LocalShards(folder).index(), str(folder / INDEX_NAME)).shards
         bucket.abort_unfinished()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from ingest.config import IngestConfig, Retry
+from ingest.config import IngestConfig, Retry, WorkConfig
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.pack import packed_ids, staged_path
 from ingest.pictures.fingerprint import marking
@@ -56,21 +56,7 @@ def with_transcripts(files: Sequence[SourceFile], folder: str) -> list[Source]:
 def recipe_of(config: IngestConfig) -> str:
     """Checksum of the options that a video's samples depend on."""
     options = asdict(config)
-    for name in (
-        "engine",
-        "ray",
-        "slurm",
-        "manifest",
-        "workers",
-        "videos_per_worker",
-        "stall_seconds",
-        "error_budget",
-        "retry",
-        "transcripts",
-        "against",
-        "duplicates",
-        "fetch",
-    ):
+    for name in (*(one.name for one in fields(WorkConfig)), "retry", "transcripts", "against", "duplicates", "fetch"):
         del options[name]
     for name in ("download", "threads", "device"):
         del options["asr"][name]

@@ -6,15 +6,13 @@ the same shards.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.config import IngestConfig
-from ingest.disk import SICK_DISK, cannot_write, holding
+from ingest.disk import writable
 from ingest.manifest import Manifest, State
 from ingest.pack import recover
 from ingest.place import choose_place
@@ -76,11 +74,12 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
     files = [] if wanted else find_videos(str(source))
     against = [file for guard in config.against for file in find_videos(guard)]
     require_folder(config.transcripts)
-    with writable(corpus), Manifest(choose_place(corpus, config.manifest)) as manifest:
+    with writable(corpus, "ingest"), Manifest(choose_place(corpus, config.manifest)) as manifest:
         # What was given is there: now the libraries that decode, hear and write may take their time.
         from ingest.bring import bring
+        from ingest.engines.work import DRIVER
         from ingest.removal import without_purged
-        from ingest.work import DRIVER, bring_up_to_date
+        from ingest.work import bring_up_to_date
 
         manifest.release(DRIVER)  # of a run that was killed: its lock on the corpus is free
         recover(corpus, alone=not manifest.leased())
@@ -94,27 +93,6 @@ def ingest(source: str | Path, corpus: Path, config: IngestConfig, progress: Pro
 
 def _quiet(_done: int, _total: int, _message: str) -> None:
     return
-
-
-@contextmanager
-def writable(corpus: Path) -> Iterator[None]:
-    """Make the corpus folder and hold it against others that write it; a disk that fails later is told in one line."""
-    told = f"{corpus}: another ingest is writing it: wait, or choose another folder"
-    with ExitStack() as stack:
-        try:
-            corpus.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(holding(corpus, told))
-        except OSError as error:
-            remedy = "choose another folder with --out"
-            raise ValueError(f"{corpus}: cannot be written ({error.strerror}): {remedy}") from error
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in SICK_DISK:
-                raise
-            raise ValueError(cannot_write(corpus, error)) from error
-        except sqlite3.OperationalError as error:
-            raise ValueError(cannot_write(corpus, error)) from error
 
 
 def _summary(

@@ -7,20 +7,15 @@ corpus: a batch whose worker is gone is taken over, and a worker that comes too 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from typing import Generic
 
-from ingest.config import IngestConfig
-from ingest.entries import Outcome, Stage, State, VideoRow
+from ingest.batches import Batch, Moment, P, R, Told, Trade
+from ingest.config import WorkConfig
+from ingest.entries import Stage, State, VideoRow
 from ingest.manifest import Lease, Manifest
 from ingest.pool import Crash, Engine, Note
-from ingest.records import Metadata
-from ingest.register import recipe_of
-from ingest.speech.transcribe import Transcriber
-from ingest.stage import Batch, BatchStage, Moment, Result
-from ingest.viewed import Task
 
 Progress = Callable[[int, int, str], None]
 
@@ -32,23 +27,13 @@ _MOST_LOSSES = 3
 """So many workers may vanish over a batch before its videos are to blame: machines fail and jobs are ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A task, the checksum of what came beside the video, and what is wrong with that."""
-
-    task: Task
-    checksum: str
-    complaint: str
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Crew:
-    """Who does the batches of a shift."""
+class Crew(Generic[P, R]):
+    """Who does the batches of a shift, and what is done with them."""
 
     engine: Engine
     workers: int
-    transcriber: Transcriber | None = None
-    """What hears for all workers; None where each loads its own."""
+    trade: Trade[P, R]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +46,25 @@ class _Blame:
     stage: Stage | None = None
 
 
-class Shift:
+class Shift(Generic[P, R]):
     """Works on what is pending and nobody else holds."""
 
     def __init__(
         self,
         manifest: Manifest,
-        corpus: Path,
-        config: IngestConfig,
+        config: WorkConfig,
         *,
-        crew: Crew,
+        crew: Crew[P, R],
         worker: str,
         report: Progress,
     ) -> None:
         """`worker` is the name on its leases: of all that take part at one time each has its own."""
         self._manifest = manifest
         self._config = config
-        self._build = partial(BatchStage, config, corpus, crew.transcriber)
         self._crew = crew
         self._worker = worker
         self._report = report
-        self._recipe = recipe_of(config)
+        self._recipe = crew.trade.recipe
         self._leases: dict[int, Lease] = {}
         self._taken = 0
         self._total = 0
@@ -89,14 +72,14 @@ class Shift:
         self._failed = 0
         self._last_failure = ""
 
-    def work(self, told: Mapping[str, Told]) -> None:
+    def work(self, told: Mapping[str, Told[P]]) -> None:
         """Do what is pending of `told` until nothing is left that can be had.
 
         Where a video takes a process down, the others of its batch are done again without it. Raises ValueError in one
         line where more have failed in this shift than `error_budget` allows.
         """
         self._total = len(told)
-        self._report(self._finished, self._total, "loading the recogniser")
+        self._report(self._finished, self._total, "loading the model")
         try:
             while batches := self._open(told):
                 if not self._pass(batches, told):
@@ -104,17 +87,17 @@ class Shift:
         finally:
             self._manifest.release(self._worker)
 
-    def _pass(self, batches: Sequence[tuple[int, int]], told: Mapping[str, Told]) -> bool:
+    def _pass(self, batches: Sequence[tuple[int, int]], told: Mapping[str, Told[P]]) -> bool:
         """Do the batches that can be had once; whether there was one."""
         most = max(videos for _number, videos in batches)
         at: dict[int, Moment] = {}
         before = self._taken
         news = self._crew.engine(
-            self._build,
+            self._crew.trade.build,
             self._claimed([number for number, _videos in batches], told),
             workers=min(self._crew.workers, len(batches)),
             tasks_per_worker=max(1, self._config.videos_per_worker // most),
-            threads=self._config.asr.threads,
+            threads=self._crew.trade.threads,
             stall_seconds=self._config.stall_seconds,
         )
         for batch, outcome in news:
@@ -140,7 +123,7 @@ class Shift:
                 "again with retry=failed, or raise error_budget"
             )
 
-    def _open(self, told: Mapping[str, Told]) -> list[tuple[int, int]]:
+    def _open(self, told: Mapping[str, Told[P]]) -> list[tuple[int, int]]:
         """Batches with something pending, and their numbers of videos; those of long videos first, so that no worker
         is left alone with one at the end."""
         rows = [row for row in self._manifest.videos() if row.video_id in told]
@@ -148,10 +131,10 @@ class Shift:
         self._finished = max(self._finished, self._total - len(waiting))
         sizes: dict[int, list[int]] = {}
         for row in waiting:
-            sizes.setdefault(row.batch, []).append(told[row.video_id].task.file.size_bytes)
+            sizes.setdefault(row.batch, []).append(told[row.video_id].task.size_bytes)
         return [(number, len(sizes[number])) for number in sorted(sizes, key=lambda one: (-sum(sizes[one]), one))]
 
-    def _claimed(self, numbers: list[int], told: Mapping[str, Told]) -> Iterator[Batch]:
+    def _claimed(self, numbers: list[int], told: Mapping[str, Told[P]]) -> Iterator[Batch[P]]:
         """One batch after the other, each leased when it is asked for."""
         seconds = self._config.stall_seconds + _LONGER_THAN_STALLED_SECONDS
         while numbers and (lease := self._manifest.claim(numbers, self._worker, seconds, self._recipe)):
@@ -176,23 +159,16 @@ class Shift:
             self._finished += 1
             self._report(self._finished, self._total, video_id)
 
-    def _entered(self, lease: Lease, results: Sequence[Result], told: Mapping[str, Told]) -> list[str]:
+    def _entered(self, lease: Lease, results: Sequence[R], told: Mapping[str, Told[P]]) -> list[str]:
         """Enter what became of a batch: the videos that need no more work, none where the lease was lost."""
         rows = {row.video_id: row for row in lease.rows}
-        entries = [self._entry(rows[one.video_id], told[one.video_id], one) for one in results]
+        enter = self._crew.trade.entry
+        entries = [enter(_attempted(rows[one.video_id]), told[one.video_id], one) for one in results]
         if not self._manifest.finish_all(entries, lease):
             return []
         for row, _outcome in entries:
             self._fail(row)
         return [one.video_id for one in results]
-
-    def _entry(self, row: VideoRow, told: Told, result: Result) -> tuple[VideoRow, Outcome | None]:
-        row = replace(_attempted(row), metadata_sha256=told.checksum, sha256=result.sha256)
-        reason = "; ".join(note for note in (*result.notes, told.complaint) if note)
-        if result.probe is None:
-            return replace(row, state=result.state, stage=Stage.DECODE, reason=reason), None
-        row = replace(row, **asdict(result.probe), state=result.state, stage=Stage.COMPLETE, reason=reason)
-        return _with_facts(row, told.task.metadata, result, self._config), result.outcome
 
     def _fail(self, row: VideoRow) -> None:
         """Count a row that was entered, if it is of a video that failed."""
@@ -200,7 +176,7 @@ class Shift:
             self._failed += 1
             self._last_failure = f"{row.video_id} {row.reason}"
 
-    def _blamed(self, lease: Lease, blame: _Blame, told: Mapping[str, Told]) -> list[str]:
+    def _blamed(self, lease: Lease, blame: _Blame, told: Mapping[str, Told[P]]) -> list[str]:
         """One video takes the blame if it is known which; else each of them is tried alone."""
         rows = {row.video_id: row for row in lease.rows if row.video_id in told}
         suspects = [one for one in blame.suspects if one in rows] or list(rows)
@@ -223,27 +199,3 @@ def _now() -> str:
 
 def _attempted(row: VideoRow) -> VideoRow:
     return replace(row, attempts=row.attempts + 1, finished_at=_now())
-
-
-def _with_facts(row: VideoRow, metadata: Metadata, result: Result, config: IngestConfig) -> VideoRow:
-    return replace(
-        row,
-        narrated=result.narrated,
-        title=result.title,
-        vague_title=result.vague_title,
-        license=metadata.license,
-        uploader=metadata.uploader,
-        upload_date=metadata.upload_date,
-        webpage_url=metadata.webpage_url,
-        consent=metadata.consent,
-        split=metadata.split,
-        language=result.language,
-        engine=config.asr.engine.value,
-        model=config.asr.model,
-        speech_seconds=result.speech_seconds,
-        decode_seconds=round(result.decode_seconds, 3),
-        asr_seconds=round(result.asr_seconds, 3),
-        write_seconds=round(result.write_seconds, 3),
-        clips=len(result.outcome.clips),
-        phases=len(result.outcome.chapters),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.batches import Batch, Beat, Moment, on_disk
 from ingest.config import IngestConfig
 from ingest.disk import SICK_DISK, cannot_write
 from ingest.entries import Outcome, Stage, State
@@ -36,24 +37,6 @@ from ingest.text.chat import NoAnswerError
 from ingest.text.titles import to_text
 from ingest.text.tools import TextTools
 from ingest.viewed import Task, Viewed
-
-_SECONDS_BETWEEN_NOTES = 5.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """Videos that are heard together."""
-
-    number: int
-    tasks: tuple[Task, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """A note of a worker: which videos it is at, and what it does with them."""
-
-    video_ids: tuple[str, ...]
-    stage: Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +74,7 @@ class BatchStage:
         terms = list(self._tools.hot_words)
         self._transcriber: Transcriber = transcriber or build_transcriber(replace(config.asr, terms=terms))
 
-    def __call__(self, batch: Batch, tell: Tell) -> tuple[Result, ...]:
+    def __call__(self, batch: Batch[Task], tell: Tell) -> tuple[Result, ...]:
         """Do the videos of a batch and stage their samples. A video that cannot be used is a result, not an error."""
         with ExitStack() as stack:
             seen = [self._decode(task, stack, tell) for task in batch.tasks]
@@ -101,9 +84,9 @@ class BatchStage:
         return tuple(one if isinstance(one, Result) else done[one.task.video_id] for one in seen)
 
     def _decode(self, task: Task, stack: ExitStack, tell: Tell) -> Viewed | Result:
-        beat = _Beat(tell, Moment(video_ids=(task.video_id,), stage=Stage.DECODE))
+        beat = Beat(tell, Moment(video_ids=(task.video_id,), stage=Stage.DECODE))
         began = time.perf_counter()
-        with _on_disk(task.staged.parent):
+        with on_disk(task.staged.parent):
             spool = stack.enter_context(Spool(task.staged.parent, self._config.shards.jpeg_quality))
         checksum, path = "", Path()
         try:
@@ -146,13 +129,13 @@ class BatchStage:
             seconds=time.perf_counter() - began,
         )
 
-    def _scan(self, path: Path, spool: Spool, folder: Path, beat: _Beat) -> _Looked:
+    def _scan(self, path: Path, spool: Spool, folder: Path, beat: Beat) -> _Looked:
         verdicts: list[Verdict] = []
         marks = Marks(self._embedder)
 
         def keep(second: float, pixels_hwc: NDArray[np.uint8]) -> None:
             beat()
-            with _on_disk(folder):
+            with on_disk(folder):
                 spool.add(second, pixels_hwc)
             if self._screener is not None:
                 verdicts.extend(self._screener.judge([pixels_hwc]))
@@ -188,7 +171,7 @@ class BatchStage:
         loud = [one for one in seen if one.speech is not None and one.speech.windows]
         if not loud:
             return [_Heard(None, 0.0) for _ in seen]
-        beat = _Beat(tell, Moment(video_ids=tuple(one.task.video_id for one in loud), stage=Stage.TRANSCRIBE))
+        beat = Beat(tell, Moment(video_ids=tuple(one.task.video_id for one in loud), stage=Stage.TRANSCRIBE))
         began = time.perf_counter()
         speeches = [one.speech for one in loud if one.speech is not None]
         said = transcribe_all(speeches, self._transcriber, self._config.asr, beat)
@@ -226,7 +209,7 @@ class BatchStage:
             decode_seconds=seen.seconds,
             asr_seconds=heard.seconds,
         )
-        with _on_disk(seen.task.staged.parent):
+        with on_disk(seen.task.staged.parent):
             write_staged(seen.task.staged, self._samples(seen, result))
         return replace(result, write_seconds=time.perf_counter() - began)
 
@@ -259,33 +242,6 @@ class _Looked:
 class _Heard:
     transcript: Transcript | None
     seconds: float
-
-
-class _Beat:
-    """Tells now and then that the work still moves."""
-
-    def __init__(self, tell: Tell, moment: Moment) -> None:
-        self._tell = tell
-        self._moment = moment
-        self._told_at = time.monotonic()
-        tell(moment)
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now - self._told_at > _SECONDS_BETWEEN_NOTES:
-            self._told_at = now
-            self._tell(self._moment)
-
-
-@contextmanager
-def _on_disk(folder: Path) -> Iterator[None]:
-    """A disk that cannot be written would fail every video: it ends the run instead."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in SICK_DISK:
-            raise
-        raise HaltError(cannot_write(folder, error)) from error
 
 
 def _whole(seen: Viewed, result: Result) -> Sample:

@@ -28,6 +28,11 @@ class Task:
     staged: Path
     """Where its samples are put."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return self.file.size_bytes
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Viewed:

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 
+from ingest.batches import Told
 from ingest.card import write_card
-from ingest.config import IngestConfig, WorkEngine
+from ingest.config import IngestConfig
+from ingest.engines.work import let_others_end, work_off
 from ingest.manifest import Manifest, State, VideoRow
 from ingest.media.readers import require_reader
 from ingest.pack import pack, packed_ids, staged_path
 from ingest.pool import run_pool
 from ingest.register import Source, register, with_transcripts
 from ingest.repeats import mark_evaluation_videos, refuse_repeats
-from ingest.shift import Crew, Shift, Told
+from ingest.shift import Crew
 from ingest.sources import SourceFile
 from ingest.speech.transcribe import find_weights
+from ingest.stage import Result
+from ingest.trade import Ingesting
 from ingest.viewed import Task
 
 Progress = Callable[[int, int, str], None]
-
-DRIVER = "driver"
-"""Name on the leases of whoever holds the corpus: there is one at a time."""
-_POLL_SECONDS = 2.0
 
 
 def bring_up_to_date(
@@ -55,7 +54,7 @@ def bring_up_to_date(
             return 0
         processed += len(work)
         again = bool(refuse_repeats(manifest, evaluation, config))
-    _let_others_end(manifest, report)
+    let_others_end(manifest, report)
     done = [row.video_id for row in manifest.videos() if row.state is State.DONE]
     if done or packed_ids(corpus):
         changed = pack(corpus, done, config.shards.samples_per_shard, report)
@@ -68,7 +67,7 @@ def _workers(config: IngestConfig) -> int:
     return config.workers or max(1, (os.cpu_count() or 1) // config.asr.threads)
 
 
-def _told(source: Source, row: VideoRow, corpus: Path) -> Told:
+def _told(source: Source, row: VideoRow, corpus: Path) -> Told[Task]:
     metadata, checksum, complaint = source.metadata()
     task = Task(
         video_id=row.video_id,
@@ -80,43 +79,18 @@ def _told(source: Source, row: VideoRow, corpus: Path) -> Told:
     return Told(task, checksum, complaint)
 
 
-def _do(told: Mapping[str, Told], manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress) -> None:
-    """Have all of `told` done; what other workers hold is waited for, and taken over if they vanish."""
+def _do(
+    told: Mapping[str, Told[Task]], manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress
+) -> None:
     find_weights(config.asr)
     require_reader(config.reader)
-    _require_engine(config.engine)
-    if config.engine is WorkEngine.SLURM:
-        from ingest.engines.slurm import run_array
-
-        run_array(told, manifest, corpus, config, report)
-        return
-    with _crew(config) as crew:
-        shift = Shift(manifest, corpus, config, crew=crew, worker=DRIVER, report=report)
-        shift.work(told)
-        while any(row.state is State.PENDING and row.video_id in told for row in manifest.videos()):
-            time.sleep(_POLL_SECONDS)
-            shift.work(told)
-
-
-def _require_engine(engine: WorkEngine) -> None:
-    library = {WorkEngine.RAY: "ray", WorkEngine.SLURM: "submitit"}.get(engine)
-    if library and find_spec(library) is None:
-        raise ValueError(f"engine: {library} is not installed: pip install 'ophclip[{engine.value}]'")
+    crew = Crew(engine=run_pool, workers=_workers(config), trade=Ingesting(config, corpus))
+    work_off(told, manifest, corpus, config, crew, on_ray=partial(_on_ray, config, corpus), report=report)
 
 
 @contextmanager
-def _crew(config: IngestConfig) -> Iterator[Crew]:
-    if config.engine is WorkEngine.RAY:
-        from ingest.engines.ray import joined
+def _on_ray(config: IngestConfig, corpus: Path) -> Iterator[Crew[Task, Result]]:
+    from ingest.engines.hearers import hired
 
-        with joined(config) as crew:
-            yield crew
-    else:
-        yield Crew(engine=run_pool, workers=_workers(config))
-
-
-def _let_others_end(manifest: Manifest, report: Progress) -> None:
-    """Wait for workers of other runs: what they stage must not be packed or swept away half done."""
-    while others := len(manifest.leased()):
-        report(0, others, "waiting for workers of another run")
-        time.sleep(_POLL_SECONDS)
+    with hired(config, corpus) as crew:
+        yield crew

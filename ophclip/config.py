@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from ingest.config import RayCluster, WorkConfig
+from ingest.config.engines import require_share
 from ingest.options import Option
 from ophclip.model_options import ModelConfig
 from ophclip.monitoring import ValidationConfig
@@ -283,8 +285,20 @@ class MatchingConfig:
 
 
 @dataclass(kw_only=True, slots=True)
-class IndexConfig:
-    """The search index over windows of video."""
+class RayIndexConfig(RayCluster):
+    """What a Ray cluster is asked for by the making of an index."""
+
+    gpus_per_worker: float = 0.25
+    """Share of a GPU that each worker takes, where the cluster has any. Default: that of an ingest, whose workers
+    decode as well."""
+
+    def __post_init__(self) -> None:
+        require_share("ray.gpus_per_worker", self.gpus_per_worker)
+
+
+@dataclass(kw_only=True, slots=True)
+class IndexConfig(WorkConfig):
+    """The search index over windows of video, and who makes it."""
 
     window_seconds: float = 4.0
     """Length of a window, the unit that is found. Default: the ancestors' clips of 3-5 s."""
@@ -296,9 +310,18 @@ class IndexConfig:
     """Frames encoded at once."""
     thumbnail_width_px: int = 320
     """Width of the picture kept for each window and clip."""
+    ray: RayIndexConfig = field(default_factory=RayIndexConfig)
+    workers: int = 0
+    """Workers, each of which loads the bundle and takes one video after the other; a single local one is this process.
+    0: as many as there are GPUs, or CPUs for `threads` each, and here at most one for every 32 MB of video, because it
+    takes seconds to begin."""
+    threads: int = 1
+    """CPU threads of each worker. Vectors of some models differ in the last digits with another number: it does not
+    follow the workers'."""
 
     def __post_init__(self) -> None:
-        for name in ("window_seconds", "stride_seconds", "fps", "batch_frames", "thumbnail_width_px"):
+        WorkConfig.__post_init__(self)  # slots make another class of this one, which `super()` does not know
+        for name in ("window_seconds", "stride_seconds", "fps", "batch_frames", "thumbnail_width_px", "threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"index.{name}: must be positive")
         if self.stride_seconds > self.window_seconds:

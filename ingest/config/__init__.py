@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ingest.config.checks import require
-from ingest.config.engines import RayConfig, SlurmConfig, WorkEngine
+from ingest.config.engines import RayCluster, RayConfig, SlurmConfig, WorkConfig, WorkEngine
 from ingest.config.pictures import DuplicatesConfig, OverlayConfig, Reader, ScreenConfig, ScreenKind, ShardsConfig
 from ingest.config.sources import FetchConfig, LimitsConfig
 from ingest.config.speech import AsrConfig, Engine, Foreign, VadConfig
@@ -32,6 +31,7 @@ __all__ = [
     "IngestConfig",
     "LimitsConfig",
     "OverlayConfig",
+    "RayCluster",
     "RayConfig",
     "Reader",
     "Retry",
@@ -42,6 +42,7 @@ __all__ = [
     "ShardsConfig",
     "SlurmConfig",
     "VadConfig",
+    "WorkConfig",
     "WorkEngine",
 ]
 
@@ -54,7 +55,7 @@ class Retry(Option):
 
 
 @dataclass(kw_only=True, slots=True)
-class IngestConfig:
+class IngestConfig(WorkConfig):
     """Everything that `ophclip ingest` takes besides the two folders."""
 
     asr: AsrConfig = field(default_factory=AsrConfig)
@@ -75,21 +76,7 @@ class IngestConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     reader: Reader = Reader.PYAV
     """`pyav` reads pictures and sound in one pass; `decord` and `torchcodec` read the pictures in a second one."""
-    engine: WorkEngine = WorkEngine.LOCAL
-    """`local`, `ray` or `slurm`: who works. Shards and manifest are the same whoever does."""
     ray: RayConfig = field(default_factory=RayConfig)
-    slurm: SlurmConfig = field(default_factory=SlurmConfig)
-    manifest: str = ""
-    """Address of the manifest of a new corpus, `postgresql+pg8000://USER@HOST/DATABASE`, where many machines write it;
-    the password goes into the variable PGPASSWORD. Empty: what OPHCLIP_MANIFEST says, else a file in the corpus."""
-    workers: int = 0
-    """Worker processes; 0 takes as many as there are CPUs for `asr.threads` each."""
-    videos_per_worker: int = 500
-    """A worker is replaced after so many videos, which contains what decoders leak."""
-    stall_seconds: float = 900.0
-    """A worker that has not moved for so long is ended, and its video fails."""
-    error_budget: float = 0.01
-    """Share of its videos that may fail before a run is stopped; ten may in any run. Rejected ones do not count."""
     retry: Retry = Retry.NONE
     """`failed`: try again the videos that failed in an earlier run."""
     transcripts: str = ""
@@ -98,11 +85,3 @@ class IngestConfig:
 
     against: list[str] = field(default_factory=list)
     """Folders or lists of evaluation videos: what shows the same recording is refused."""
-
-    def __post_init__(self) -> None:
-        slurm = self.engine is WorkEngine.SLURM
-        require(slurm or not self.slurm.dry_run, "slurm.dry_run", True, "engine=slurm beside it")
-        require(self.workers >= 0, "workers", self.workers, "0 or more")
-        require(self.stall_seconds > 0.0, "stall_seconds", self.stall_seconds, "more than 0 seconds")
-        require(self.videos_per_worker >= 1, "videos_per_worker", self.videos_per_worker, "at least 1")
-        require(0.0 <= self.error_budget <= 1.0, "error_budget", self.error_budget, "a share from 0 to 1")

@@ -1,8 +1,7 @@
-"""Batches on a Ray cluster: workers that decode beside actors that only hear, so that no GPU waits for a decoder.
+"""Batches on a Ray cluster: a worker is given one when it is free.
 
-A worker is given a batch when it is free and has one stretch of sound heard at a time, so that no more of it waits than
-there are workers; its pictures stay where they were decoded. Ray's own repetition is off: what takes a worker down
-costs its batch, whose videos are then tried alone, as in the local pool.
+Ray's own repetition is off: what takes a worker down costs its batch, whose videos are then tried alone, as in the
+local pool.
 """
 
 from __future__ import annotations
@@ -14,21 +13,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.exceptions import RayActorError
 
-from ingest.config import IngestConfig
 from ingest.pool import Crash, Note, Tell, answer_to
-from ingest.shift import Crew
-from ingest.speech.engines import Heard
-from ingest.speech.language import Windows
-from ingest.speech.transcribe import build_transcriber
-from ingest.text.lexicon import load_lexicon
-from ingest.text.tools import hot_words
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,12 +32,11 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextmanager
-def joined(config: IngestConfig) -> Iterator[Crew]:
-    """The Ray at `ray.address`, or one that is started here, for as long as the block runs.
+def joined(address: str) -> Iterator[None]:
+    """The Ray at `address`, or one that is started here if it is empty, for as long as the block runs.
 
-    Raises ValueError in one line if there is none, or the weights cannot be loaded.
+    Raises ValueError in one line if there is none.
     """
-    address = config.ray.address
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a Ray that is started here tells nobody
     logging.getLogger("ray").setLevel(logging.ERROR)
     given: dict[str, Any] = {"address": address or "local"}
@@ -62,87 +52,21 @@ def joined(config: IngestConfig) -> Iterator[Crew]:
                 said = str(error).strip().splitlines()[0]
                 told = f"no Ray at {address}" if address else "Ray cannot be started here"
                 raise ValueError(f"ray.address: {told} ({said}): give the address of one that runs") from error
-    hearers: list[Any] = []
     try:
-        hearers = _hearers(config)
-        threads = 1 if hearers else config.asr.threads
-        free = _resources().get("CPU", 1.0) - sum(cpus for _actor, cpus in hearers)
-        yield Crew(
-            engine=partial(run_ray, 1 if hearers else threads),
-            transcriber=RemoteTranscriber([actor for actor, _cpus in hearers]) if hearers else None,
-            workers=config.workers or max(1, int(free / threads)),
-        )
+        yield
     finally:
-        for actor, _cpus in hearers:
-            ray.kill(actor)
         ray.shutdown()
 
 
-def _resources() -> dict[str, float]:
+def resources() -> dict[str, float]:
+    """What the cluster has: CPUs, GPUs."""
     found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return found
 
 
-def _hearers(config: IngestConfig) -> list[tuple[Any, int]]:
-    """Actors that hear, ready to, and the CPUs that each takes; none where the workers hear for themselves."""
-    options, threads = config.ray, config.asr.threads
-    gpus = _resources().get("GPU", 0.0)
-    share = options.gpus_per_transcriber if gpus else 0.0
-    count = options.transcribers or (int(gpus / share) if gpus else 0)
-    if count * share > gpus:
-        raise ValueError(f"ray.transcribers: {count} of {share:g} GPU each given, expected what {gpus:g} GPUs hold")
-    cpus = 0 if gpus else threads
-    made = _REMOTE_HEARER.options(num_gpus=share, num_cpus=cpus, runtime_env=_pinned(threads))
-    actors = [made.remote(config) for _ in range(count)]
-    for complaint in ray.get([actor.complaint.remote() for actor in actors]):
-        if complaint:
-            raise ValueError(complaint)
-    return [(actor, cpus) for actor in actors]
-
-
-class Hearer:
-    """An actor that holds a recogniser."""
-
-    def __init__(self, config: IngestConfig) -> None:
-        self._complaint = ""
-        terms = list(hot_words(config, load_lexicon(config.lexicons)))
-        try:
-            self._transcriber = build_transcriber(replace(config.asr, terms=terms))
-        except ValueError as error:
-            self._complaint = str(error)
-
-    def complaint(self) -> str:
-        """Why it cannot hear, empty if it can."""
-        return self._complaint
-
-    def hear(self, windows: Windows, languages: Sequence[str]) -> list[Heard]:
-        """As `Transcriber.hear`."""
-        return self._transcriber.hear([*windows], languages)
-
-    def languages(self, windows: Windows) -> tuple[str, ...]:
-        """As `Transcriber.languages`."""
-        return self._transcriber.languages([*windows])
-
-
-class RemoteTranscriber:
-    """Has sound heard by actors in turn, and waits for the answer."""
-
-    def __init__(self, actors: Sequence[Any]) -> None:
-        self._actors = itertools.cycle(actors)
-
-    def hear(self, windows: Windows, languages: Sequence[str] = ()) -> list[Heard]:
-        """As `Transcriber.hear`."""
-        heard: list[Heard] = ray.get(next(self._actors).hear.remote([*windows], languages))
-        return heard
-
-    def languages(self, windows: Windows) -> tuple[str, ...]:
-        """As `Transcriber.languages`."""
-        found: tuple[str, ...] = ray.get(next(self._actors).languages.remote([*windows]))
-        return found
-
-
 def run_ray(
     cpus: int,
+    gpus: float,
     build: Callable[[], Callable[[T, Tell], R]],
     tasks: Iterable[T],
     *,
@@ -151,10 +75,10 @@ def run_ray(
     threads: int = 1,
     stall_seconds: float = math.inf,
 ) -> Iterator[tuple[T, R | Crash | Note]]:
-    """As `run_pool`, by actors of the Ray that was joined, for which `cpus` are set aside each."""
+    """As `run_pool`, by actors of the Ray that was joined, for which `cpus` and a share of a GPU are set aside each."""
     waiting = iter(tasks)
     inbox = _REMOTE_INBOX.remote()
-    made = _REMOTE_WORKER.options(num_cpus=cpus, runtime_env=_pinned(threads))
+    made = _REMOTE_WORKER.options(num_cpus=cpus, num_gpus=gpus, runtime_env=pinned(threads))
     crew: list[_Hand[T, R]] = []
     try:
         while True:
@@ -299,8 +223,8 @@ class Worker:
 
 _REMOTE_INBOX: Any = ray.remote(num_cpus=0)(Inbox)
 _REMOTE_WORKER: Any = ray.remote(max_restarts=0, max_task_retries=0)(Worker)
-_REMOTE_HEARER: Any = ray.remote(max_restarts=-1, max_task_retries=0)(Hearer)
 
 
-def _pinned(threads: int) -> dict[str, Any]:
+def pinned(threads: int) -> dict[str, Any]:
+    """Numerical libraries of an actor are held to so many threads."""
     return {"env_vars": dict.fromkeys(_THREADS, str(threads))}

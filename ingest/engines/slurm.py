@@ -1,15 +1,15 @@
 """SLURM job arrays through submitit. Each element takes batches from the manifest, does them and enters what became of
-them; so the process that submitted them may end, and the next `ophclip ingest` packs what they did.
+them; so the process that submitted them may end, and the next run of the same command joins what they did.
 
 An element runs its batches in processes of the local pool: a video that takes one down is blamed as it is there. The
-tasks lie in `CORPUS/slurm`, beside submitit's own files, pickled like those: who may write there may run anything.
+tasks lie in a folder `slurm`, beside submitit's own files, pickled like those: who may write there may run anything.
 """
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,13 @@ from submitit.core.utils import DelayedSubmission
 from submitit.slurm.slurm import SlurmExecutor
 
 from ingest import atomic
-from ingest.config import IngestConfig, SlurmConfig
+from ingest.batches import P, R, Told, Trade
+from ingest.config import WorkConfig
 from ingest.database import is_address, plain_address
 from ingest.manifest import Manifest, State
 from ingest.place import manifest_place
 from ingest.pool import run_pool
-from ingest.shift import Crew, Shift, Told
-
-Progress = Callable[[int, int, str], None]
+from ingest.shift import Crew, Progress, Shift
 
 FOLDER, SCRIPT = "slurm", "submission.sh"
 _TASKS, _LOGS = "tasks.pickle", "logs"
@@ -37,52 +36,58 @@ _VALUE_ERROR = "ValueError: "
 
 
 def run_array(
-    told: Mapping[str, Told], manifest: Manifest, corpus: Path, config: IngestConfig, report: Progress
+    told: Mapping[str, Told[P]],
+    manifest: Manifest,
+    folder: Path,
+    config: WorkConfig,
+    trade: Trade[P, R],
+    *,
+    report: Progress,
 ) -> None:
     """Submit an array, wait until it ended, and again while that gets further; or only write what would be submitted.
 
     Raises ValueError in one line if something is left that no element could do.
     """
-    folder = (corpus / FOLDER).absolute()
-    element = Element(corpus.absolute(), config)
+    element = Element(folder.absolute(), config, trade)
+    place = element.folder / FOLDER
     batches = {row.batch for row in manifest.videos() if row.video_id in told}
     size = min(config.slurm.array_size, len(batches))
     if config.slurm.dry_run:
-        atomic.write_text(folder / SCRIPT, _script(folder, config.slurm, size))
+        atomic.write_text(place / SCRIPT, _script(place, element, size))
         return
     if config.slurm.cluster == "slurm" and not is_address(element.place):
         raise ValueError(
-            "engine: slurm writes the manifest from many machines, and SQLite is for one: make the corpus with "
+            "engine: slurm writes the manifest from many machines, and SQLite is for one: begin anew with "
             "manifest=postgresql+pg8000://USER@HOST/DATABASE"
         )
-    atomic.write_bytes(folder / _TASKS, pickle.dumps(dict(told)))
+    atomic.write_bytes(place / _TASKS, pickle.dumps(dict(told)))
     _rounds(element, size, manifest, told, report)
-    (folder / _TASKS).unlink()  # an element that begins later finds nothing to do
+    (place / _TASKS).unlink()  # an element that begins later finds nothing to do
 
 
 class Element:
     """What submitit runs as one element of the array, and puts into the queue again when its time is over."""
 
-    def __init__(self, corpus: Path, config: IngestConfig) -> None:
-        place = manifest_place(corpus)
-        self.corpus = corpus
+    def __init__(self, folder: Path, config: WorkConfig, trade: Trade[Any, Any]) -> None:
+        place = manifest_place(folder)
+        self.folder = folder
         self.place = place
         """Without a password, which the environment holds."""
         self.config = replace(config, manifest=plain_address(place) if isinstance(place, str) else "")
+        self.trade = trade
 
     def __call__(self) -> None:
         """Take batches until none is left that nobody else holds."""
-        tasks = self.corpus / FOLDER / _TASKS
+        tasks = self.folder / FOLDER / _TASKS
         if not tasks.is_file():
             return
-        told: dict[str, Told] = pickle.loads(tasks.read_bytes())  # noqa: S301 this program's own, see above
+        told: dict[str, Told[Any]] = pickle.loads(tasks.read_bytes())  # noqa: S301 this program's own, see above
         job = submitit.JobEnvironment()
         with Manifest(self.place) as manifest:
             Shift(
                 manifest,
-                self.corpus,
                 self.config,
-                crew=Crew(engine=run_pool, workers=self.workers),
+                crew=Crew(engine=run_pool, workers=self.workers, trade=self.trade),
                 worker=f"{job.cluster} {job.job_id}",
                 report=_log,
             ).work(told)
@@ -91,7 +96,7 @@ class Element:
     def workers(self) -> int:
         """Processes of one element."""
         slurm = self.config.slurm
-        fitting = 1 if slurm.gpus else max(1, slurm.cpus // self.config.asr.threads)
+        fitting = 1 if slurm.gpus else max(1, slurm.cpus // self.trade.threads)
         return self.config.workers or fitting
 
     def checkpoint(self) -> DelayedSubmission:
@@ -99,7 +104,7 @@ class Element:
         return DelayedSubmission(self)
 
 
-def _rounds(element: Element, size: int, manifest: Manifest, told: Mapping[str, Told], report: Progress) -> None:
+def _rounds(element: Element, size: int, manifest: Manifest, told: Mapping[str, Told[P]], report: Progress) -> None:
     fruitless = 0
     left = _left(manifest, told)
     while left:
@@ -115,31 +120,31 @@ def _rounds(element: Element, size: int, manifest: Manifest, told: Mapping[str, 
         fruitless += now == left
         left = now
         if left and (reason or fruitless >= _FRUITLESS_ROUNDS):
-            logs = element.corpus / FOLDER / _LOGS
+            logs = element.folder / FOLDER / _LOGS
             raise ValueError(reason or f"{left} of {len(told)} videos are left when the array has ended: see {logs}")
     report(len(told), len(told), "the array has ended")
 
 
-def _left(manifest: Manifest, told: Mapping[str, Told]) -> int:
+def _left(manifest: Manifest, told: Mapping[str, Told[P]]) -> int:
     return sum(row.state is State.PENDING and row.video_id in told for row in manifest.videos())
 
 
 def _submit(element: Element, size: int) -> Sequence[submitit.Job[None]]:
     options = element.config.slurm
     executor = submitit.AutoExecutor(
-        element.corpus / FOLDER / _LOGS, cluster=options.cluster, slurm_max_num_timeout=options.requeues
+        element.folder / FOLDER / _LOGS, cluster=options.cluster, slurm_max_num_timeout=options.requeues
     )
-    shared, own = _parameters(options)
+    shared, own = _parameters(element)
     executor.update_parameters(**shared, **{f"slurm_{name}": value for name, value in own.items()})
     with executor.batch():
         jobs = [executor.submit(element) for _ in range(size)]
     return jobs
 
 
-def _script(folder: Path, options: SlurmConfig, size: int) -> str:
+def _script(folder: Path, element: Element, size: int) -> str:
     """What would be given to `sbatch`."""
-    executor = _Unsubmitted(folder / _LOGS, max_num_timeout=options.requeues)
-    shared, own = _parameters(options)
+    executor = _Unsubmitted(folder / _LOGS, max_num_timeout=element.config.slurm.requeues)
+    shared, own = _parameters(element)
     executor.update_parameters(**executor._convert_parameters(shared), **own)
     if size > 1:
         executor.parameters["map_count"] = size
@@ -154,10 +159,11 @@ class _Unsubmitted(SlurmExecutor):
         return 1
 
 
-def _parameters(options: SlurmConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parameters(element: Element) -> tuple[dict[str, Any], dict[str, Any]]:
     """What submitit asks of every cluster, and what of SLURM alone."""
+    options = element.config.slurm
     shared: dict[str, Any] = {
-        "name": "ophclip-ingest",
+        "name": f"ophclip-{element.trade.name}",
         "timeout_min": round(options.hours * _MINUTES_OF_AN_HOUR),
         "cpus_per_task": options.cpus,
         "gpus_per_node": options.gpus,

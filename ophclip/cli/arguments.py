@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -38,6 +39,28 @@ TrainedOn: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="CORPUS", help="Corpus of the training: look for copies of its videos by pictures, too."),
 ]
+
+
+class Work(StrEnum):
+    """Who works."""
+
+    LOCAL = "local"
+    RAY = "ray"
+    SLURM = "slurm"
+
+
+Engine: TypeAlias = Annotated[
+    Work | None, typer.Option(help="Who works: processes here, a Ray cluster (ray.*) or SLURM jobs (slurm.*).")
+]
+Workers: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="Worker processes, of a SLURM job each; what is made is the same.")
+]
+
+
+def work_overrides(engine: Work | None, workers: int | None) -> list[str]:
+    """The two options as overrides."""
+    chosen = {"engine": engine, "workers": workers}
+    return [f"{name}={value}" for name, value in chosen.items() if value is not None]
 
 
 def quoted(path: Path) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ophclip.cli.arguments import Engine, Workers, work_overrides
+
 
 class _RunByDefault(TyperGroup):
     """`ingest SOURCE --out CORPUS` is `ingest run SOURCE --out CORPUS`; a folder called `status` is `./status`."""
@@ -38,14 +40,6 @@ class Again(StrEnum):
     FAILED = "failed"
 
 
-class Work(StrEnum):
-    """Who works."""
-
-    LOCAL = "local"
-    RAY = "ray"
-    SLURM = "slurm"
-
-
 @app.command()
 def run(
     source: Annotated[
@@ -62,9 +56,8 @@ def run(
         list[Path] | None, typer.Option(help="Evaluation videos: what shows the same recording is refused.")
     ] = None,
     retry: Annotated[Again | None, typer.Option(help="Try again the videos that failed.")] = None,
-    engine: Annotated[
-        Work | None, typer.Option(help="Who works: processes here, a Ray cluster (ray.*) or SLURM jobs (slurm.*).")
-    ] = None,
+    engine: Engine = None,
+    workers: Workers = None,
     fetch: Annotated[
         bool, typer.Option("--fetch", help="SOURCE lists http(s) addresses: download them; see fetch.hosts.")
     ] = False,
@@ -80,7 +73,7 @@ def run(
             "--out: a corpus is written to a folder: then put it on a bucket with `ophclip ingest publish`"
         )
     given = [
-        *([f"engine={engine.value}"] if engine else []),
+        *work_overrides(engine, workers),
         *([f"retry={retry.value}"] if retry else []),
         *(["fetch.enabled=true"] if fetch else []),
     ]

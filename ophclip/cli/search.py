@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ophclip.cli.arguments import Videos
+from ophclip.cli.arguments import Engine, Videos, Workers, work_overrides
 
 if TYPE_CHECKING:
     from ophclip.search.hits import Hit
@@ -27,6 +27,8 @@ def index(
     ] = None,
     out: Annotated[Path, typer.Option(help="Index folder to write, or to add new videos to.")] = Path("index"),
     videos: Annotated[Path | None, typer.Option(help="Folder of further videos, without a corpus.")] = None,
+    engine: Engine = None,
+    workers: Workers = None,
 ) -> None:
     """Index every window, clip and video, so that they can be searched; run again, it adds what is new."""
     from ophclip.composing import compose
@@ -41,9 +43,12 @@ def index(
     if len(folders) > 1:
         raise ValueError(f"index: one CORPUS expected, {len(folders)} given: {', '.join(map(str, folders))}")
     corpus = folders[0] if folders else None
-    config = compose("index", overrides, IndexConfig)
+    config = compose("index", [*work_overrides(engine, workers), *overrides], IndexConfig)
     with shown("index") as progress:
         summary = build_index(bundle, out, corpus=corpus, videos=videos, config=config, progress=progress)
+    if config.slurm.dry_run:
+        typer.echo(f"written and not submitted: {out / 'staging' / 'slurm' / 'submission.sh'}")
+        return
     for path, reason in summary.failed:
         typer.echo(f"not indexed: {path}: {reason}", err=True)
     typer.echo(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ingest.disk import writable
 from ingest.ledger import INTENT_NAME, LEDGER_NAME, append_record, read_ledger
 from ingest.pack import SHARDS
 from ingest.removal import remove_held
-from ingest.run import writable
 from ingest.shards import INDEX_NAME, ShardReader
 from ophclip.progress import Progress
 from ophclip.purging.plan import Folders, Plan, read_plan
@@ -23,7 +23,7 @@ from ophclip.purging.planning import make_plan
 from ophclip.purging.record import facts_of, hashed_id
 from ophclip.purging.scan import leftovers
 from ophclip.purging.trainings import remove_bank_rows, remove_reports, rename_in_record
-from ophclip.search.build import alone, remove_video
+from ophclip.search.build import changing, take_out
 
 _MOST_SHOWN = 3
 
@@ -70,9 +70,9 @@ def purge(plan: Plan, progress: Progress | None = None) -> Purged:
     home, corpus = plan.folders.home, Path(plan.folders.corpus) if plan.folders.corpus else None
     with ExitStack() as held:
         if corpus is not None:
-            held.enter_context(writable(corpus))
-        for folder in plan.folders.indices:
-            held.enter_context(alone(Path(folder)))
+            held.enter_context(writable(corpus, "ingest"))
+        for index in map(Path, plan.folders.indices):
+            held.enter_context(changing(index))
         read_ledger(home)
         plan.write()
         for number, (what, step) in enumerate(steps := list(_steps(plan, corpus))):
@@ -105,7 +105,7 @@ def _steps(plan: Plan, corpus: Path | None) -> Iterator[tuple[str, Callable[[], 
 
 def _remove_from_index(folder: Path, video_ids: Sequence[str]) -> None:
     for video_id in video_ids:
-        remove_video(folder, video_id)
+        take_out(folder, video_id)
 
 
 def _require_gone(plan: Plan) -> None:

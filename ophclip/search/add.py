@@ -1,73 +1,60 @@
-"""One video into an index: decoded, encoded, cut into windows and clips, entered in the catalogue."""
+"""One video in an index: cut into windows and clips, entered in the catalogue."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from ingest.media import frame_blocks, probe
 from ingest.records import Clip
-from ingest.shards import encode_jpeg
 from ophclip.config import IndexConfig
 from ophclip.evaluation.receipts import relative
-from ophclip.evaluation.vectors import grid_seconds
-from ophclip.models.bundle import Loaded
-from ophclip.models.embed import embed_frames, pool_spans
 from ophclip.search.catalogue import Catalogue
 from ophclip.search.entries import Level, SpanEntry, VideoEntry
+from ophclip.search.parts import Part
 from ophclip.search.sources import SourceVideo
 from ophclip.search.windows import Window, cut_windows, frames_of, window_at
 
-_FRAMES_A_PASS = 256
-_THUMBNAIL_QUALITY = 80
 
-
-def add_video(
-    catalogue: Catalogue,
-    held: VideoEntry | None,
-    source: SourceVideo,
-    out: Path,
-    *,
-    loaded: Loaded,
-    config: IndexConfig,
-) -> bool:
-    """Index one video unless its content and clips are there, and describe it anew; True if it was added or replaced.
-
-    `held` is what the catalogue knows under its id.
-    """
-    same = held is not None and held.sha256 == source.sha256
-    duration_seconds = held.duration_seconds if held is not None and same else probe(source.path).duration_seconds
+def spans_of(source: SourceVideo, duration_seconds: float, config: IndexConfig) -> list[tuple[SpanEntry, Window]]:
+    """The whole video, its windows, then its clips, each with its frames; the whole has those of the window in its
+    middle, which its picture is of."""
     windows = cut_windows(
         duration_seconds,
         fps=config.fps,
         window_seconds=config.window_seconds,
         stride_seconds=config.stride_seconds,
     )
-    spans = [*(_of_window(source, part) for part in windows), *_of_clips(source, duration_seconds, config)]
-    entry = _video_entry(source, duration_seconds, out)
-    narrations = {span.span_id: span.narrations for span, _ in spans}
-    if same and narrations.keys() <= _ids(catalogue, source):
-        catalogue.describe(entry, narrations)
-        return False
-    vectors_td, thumbnails = _read_video(
-        source.path, duration_seconds, {part.middle for _, part in spans}, loaded, config
-    )
-    pooled_nd = pool_spans(loaded.model, vectors_td, [(0, len(vectors_td)), *(part.span for _, part in spans)])
-    vectors = {
-        Level.VIDEO: pooled_nd[:1],
-        Level.WINDOW: pooled_nd[1 : 1 + len(windows)],
-        Level.CLIP: pooled_nd[1 + len(windows) :],
-    }
     whole = SpanEntry(
         span_id=_id(source), video_id=source.video_id, level=Level.VIDEO, start_seconds=0.0,
         end_seconds=duration_seconds,
     )  # fmt: skip
-    pictures = [(span, thumbnails[part.middle]) for span, part in spans]
-    catalogue.put(entry, [(whole, pictures[len(windows) // 2][1]), *pictures], vectors)
+    of_windows = [_of_window(source, part) for part in windows]
+    return [(whole, windows[len(windows) // 2]), *of_windows, *_of_clips(source, duration_seconds, config)]
+
+
+def describe(
+    catalogue: Catalogue, held: VideoEntry | None, source: SourceVideo, out: Path, config: IndexConfig
+) -> bool:
+    """Describe a video anew whose content and clips are there; False if they are not, and it has to be encoded.
+
+    `held` is what the catalogue knows under its id.
+    """
+    if held is None or held.sha256 != source.sha256:
+        return False
+    spans = spans_of(source, held.duration_seconds, config)[1:]
+    narrations = {span.span_id: span.narrations for span, _ in spans}
+    if not narrations.keys() <= _ids(catalogue, source):
+        return False
+    catalogue.describe(_video_entry(source, held.duration_seconds, out), narrations)
     return True
+
+
+def enter(catalogue: Catalogue, source: SourceVideo, part: Part, out: Path, config: IndexConfig) -> None:
+    """Put an encoded video into the catalogue, in place of what stood under its id."""
+    spans = spans_of(source, part.duration_seconds, config)
+    levels = (Level.VIDEO, Level.WINDOW, Level.CLIP)
+    vectors = {level: part.vectors_nd[[span.level is level for span, _ in spans]] for level in levels}
+    pictures = [(span, part.thumbnails[place.middle]) for span, place in spans]
+    catalogue.put(_video_entry(source, part.duration_seconds, out), pictures, vectors)
 
 
 def _ids(catalogue: Catalogue, source: SourceVideo) -> set[str]:
@@ -132,31 +119,3 @@ def _id(source: SourceVideo) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{round(seconds * 1000):08d}"
-
-
-def _read_video(
-    path: Path, duration_seconds: float, wanted: set[int], loaded: Loaded, config: IndexConfig
-) -> tuple[NDArray[np.float32], dict[int, bytes]]:
-    """Unit vectors [T, D] of all frames of the grid, and JPEGs of the `wanted` frames by frame number."""
-    seconds_t = grid_seconds(duration_seconds, config.fps)
-    short_side_px = _short_side(path, loaded.config.visual.image_size_px, config.thumbnail_width_px)
-    parts, thumbnails = [], {}
-    for block, frames in enumerate(frame_blocks(path, seconds_t, _FRAMES_A_PASS, short_side_px=short_side_px)):
-        first = block * _FRAMES_A_PASS
-        parts.append(embed_frames(loaded.model, loaded.preprocess, frames.pixels_thwc, config.batch_frames))
-        for number in wanted & set(range(first, first + len(frames.seconds))):
-            thumbnails[number] = _thumbnail(frames.pixels_thwc[number - first], config.thumbnail_width_px)
-    return np.concatenate(parts), thumbnails
-
-
-def _short_side(path: Path, image_size_px: int, thumbnail_width_px: int) -> int:
-    """Large enough for the tower and for the thumbnail, and no larger."""
-    found = probe(path)
-    across = -(-thumbnail_width_px * min(found.width_px, found.height_px) // max(found.width_px, 1))
-    return max(image_size_px, across)
-
-
-def _thumbnail(pixels_hwc: NDArray[np.uint8], width_px: int) -> bytes:
-    height_px = max(round(pixels_hwc.shape[0] * width_px / pixels_hwc.shape[1]), 1)
-    small = np.asarray(cv2.resize(pixels_hwc, (width_px, height_px), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return encode_jpeg(small, quality=_THUMBNAIL_QUALITY)

@@ -2,22 +2,25 @@
 
 INDEX/catalogue.sqlite   videos, attributes, spans, pictures, vectors: the truth, one transaction a video
 INDEX/windows/  INDEX/clips/  INDEX/videos/   spans and vectors as a search reads them, made from it
+INDEX/staging/           what a run that goes on, or was cut short, has encoded and not yet joined
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.disk import holding
+from ingest.disk import writable
 from ingest.ledger import purged_contents
 from ophclip.config import IndexConfig
 from ophclip.evaluation.receipts import relative
 from ophclip.models.description import Description, read_description
 from ophclip.progress import Progress
+from ophclip.search.add import describe
+from ophclip.search.bulk import Encoding, drop_staged, encode_into
 from ophclip.search.catalogue import CATALOGUE_NAME, FORMAT, Catalogue
 from ophclip.search.entries import Level
 from ophclip.search.sources import SourceVideo, find_sources, require_sources
@@ -26,7 +29,8 @@ from ophclip.search.vectors import save_tables
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
 
-_BATCH = "batch_frames"
+_PATIENCE_SECONDS = 60.0
+"""How long another run is waited for."""
 _CUT_BY = ("window_seconds", "stride_seconds", "fps")
 """What all windows of an index have in common."""
 
@@ -61,16 +65,13 @@ def build_index(
     """
     config = config or IndexConfig()
     require_sources(corpus, videos)
-    about = _about(read_description(bundle), bundle, out, config)
+    described = read_description(bundle)
+    about = _about(described, bundle, out, config)
     _refuse_other(out, about)
     found = find_sources(corpus, videos)
-    # What was given is as it should be: now torch may take its time.
-    from ophclip.evaluation.embedding import default_device
-    from ophclip.models.bundle import load_bundle
-
-    loaded = load_bundle(bundle, device=default_device())
-    with adding(out), Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
-        return _fill(catalogue, *found, loaded=loaded, config=config, corpus=corpus, progress=progress)
+    encoding = Encoding(bundle=bundle.absolute(), weights_sha256=described.weights_sha256, config=config)
+    with changing(out), Catalogue.create(out / CATALOGUE_NAME, about) as catalogue:
+        return _fill(catalogue, *found, encoding=encoding, corpus=corpus, progress=progress or _quiet)
 
 
 def add_to_index(
@@ -87,44 +88,41 @@ def add_to_index(
         ValueError: nothing to index, or nothing that could be indexed.
     """
     found = find_sources(corpus, videos)
-    with adding(_existing(folder).parent), Catalogue.create(folder / CATALOGUE_NAME, {}) as catalogue:
+    with changing(_existing(folder)), Catalogue.create(folder / CATALOGUE_NAME, {}) as catalogue:
         config = _config(catalogue.about)
-        return _fill(catalogue, *found, loaded=loaded, config=config, corpus=corpus, progress=progress)
+        encoding = Encoding(bundle=loaded, weights_sha256=loaded.weights_sha256, config=config)
+        return _fill(catalogue, *found, encoding=encoding, corpus=corpus, progress=progress or _quiet)
 
 
 def remove_video(folder: Path, video_id: str) -> bool:
-    """Drop a video from the index in `folder`: records, pictures, vectors; False if it was not there.
+    """Drop a video from the index in `folder`: records, pictures, vectors, and all that an unfinished run staged.
+
+    False if it was not there.
 
     Raises:
         ValueError: there is no index.
     """
-    with Catalogue.create(_existing(folder), {}) as catalogue:
+    with changing(_existing(folder)):
+        return take_out(folder, video_id)
+
+
+def take_out(folder: Path, video_id: str) -> bool:
+    """As `remove_video`, for who is `changing` the index already."""
+    with Catalogue.create(_existing(folder) / CATALOGUE_NAME, {}) as catalogue:
+        drop_staged(folder)
         gone = catalogue.remove(video_id)
         save_tables(catalogue, folder)
     return gone
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the index in `folder` against runs that add to it: what they add may be the video that is to go.
+def changing(folder: Path) -> Iterator[None]:
+    """Hold the index in `folder` against all others that change it: what one adds may be what another takes out.
 
     Raises:
-        ValueError: there is one.
+        ValueError: another goes on for more than a minute, or the folder cannot be written.
     """
-    told = f"{folder}: something is adding to this index: wait until it has ended, then run the same command again"
-    with holding(folder, told):
-        yield
-
-
-@contextmanager
-def adding(folder: Path) -> Iterator[None]:
-    """Hold it against purges; others may add at the same time.
-
-    Raises:
-        ValueError: there is one.
-    """
-    told = f"{folder}: a purge is taking a video out of it: wait until it has ended, then run the same command again"
-    with holding(folder, told, shared=True):
+    with writable(folder, "run", patience_seconds=_PATIENCE_SECONDS):
         yield
 
 
@@ -132,7 +130,11 @@ def _existing(folder: Path) -> Path:
     path = folder / CATALOGUE_NAME
     if not path.is_file():
         raise ValueError(f"{path}: no such file, expected an index; make one with `ophclip index`")
-    return path
+    return folder
+
+
+def _quiet(_done: int, _total: int, _message: str) -> None:
+    return
 
 
 def _fill(
@@ -140,35 +142,30 @@ def _fill(
     sources: list[SourceVideo],
     failed: list[tuple[Path, str]],
     *,
-    loaded: Loaded,
-    config: IndexConfig,
+    encoding: Encoding,
     corpus: Path | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> IndexSummary:
-    from ophclip.search.add import add_video
-
-    out = catalogue.path.parent
+    out, config = catalogue.path.parent, encoding.config
     if corpus is not None:
         catalogue.note_corpus(relative(corpus, out))
     known = catalogue.videos()
     purged = purged_contents([out, *([corpus] if corpus is not None else [])])
-    added = 0
-    for done, source in enumerate(sources):
-        if progress is not None:
-            progress(done, len(sources), source.path.name)
-        try:
-            if source.sha256 in purged:
-                raise ValueError(purged[source.sha256])
-            added += add_video(catalogue, known.get(source.video_id), source, out, loaded=loaded, config=config)
-        except (OSError, ValueError) as error:
-            failed.append((source.path, str(error)))
-    if progress is not None:
-        progress(len(sources), len(sources), "")
+    failed += [(one.path, purged[one.sha256]) for one in sources if one.sha256 in purged]
+    allowed = [one for one in sources if one.sha256 not in purged]
+    new = [one for one in allowed if not describe(catalogue, known.get(one.video_id), one, out, config)]
+    unchanged = len(allowed) - len(new)
+    begun = len(sources) - len(new)
+    added, refused = encode_into(
+        catalogue, new, encoding, lambda done, _total, message: progress(begun + done, len(sources), message)
+    )
+    failed += refused
     held = len(catalogue.videos())
-    if not held:
-        raise ValueError(f"{failed[0][1]} (none of {len(failed)} files could be indexed)")
-    save_tables(catalogue, out)
-    unchanged = len(sources) - added - sum(path in {source.path for source in sources} for path, _ in failed)
+    if not config.slurm.dry_run:
+        progress(len(sources), len(sources), "")
+        if not held:
+            raise ValueError(f"{failed[0][1]} (none of {len(failed)} files could be indexed)")
+        save_tables(catalogue, out)
     return IndexSummary(
         folder=out,
         videos=held,
@@ -187,7 +184,7 @@ def _about(described: Description, bundle: Path, out: Path, config: IndexConfig)
         "bundle": relative(bundle, out),
         "model": described.config.name,
         "dim": str(described.config.embed_dim),
-        **{key: f"{value:g}" for key, value in asdict(config).items() if key != _BATCH},
+        **{key: f"{getattr(config, key):g}" for key in (*_CUT_BY, "thumbnail_width_px")},
     }
 
 
@@ -198,6 +195,7 @@ def _config(about: Mapping[str, str]) -> IndexConfig:
         stride_seconds=float(about["stride_seconds"]),
         fps=float(about["fps"]),
         thumbnail_width_px=int(about["thumbnail_width_px"]),
+        workers=1,
     )
 
 

@@ -5,10 +5,10 @@ It is the truth of an index; the files that are searched are made from it. A vid
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -65,7 +65,7 @@ class Catalogue:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                first = {**about, _GENERATION: uuid.uuid4().hex}
+                first = {**about, _GENERATION: _next("", *about.items())}
                 script = "".join(f"INSERT INTO about VALUES ({_quoted(key)}, {_quoted(first[key])});" for key in first)
                 connection.executescript(f"BEGIN;{_SCHEMA}{script}COMMIT;")
             catalogue = cls(path, connection)
@@ -117,7 +117,7 @@ class Catalogue:
 
     @property
     def generation(self) -> str:
-        """Another word after every change of spans or vectors."""
+        """Another word after every change of spans or vectors; the same changes in the same order make the same."""
         return str(self._read("SELECT value FROM about WHERE key = ?", _GENERATION)[0][0])
 
     def videos(self) -> dict[str, VideoEntry]:
@@ -215,10 +215,10 @@ class Catalogue:
                 into = "INSERT INTO spans (span_id, video, level, start_seconds, end_seconds, narrations)"
                 row = transaction.execute(f"{into} VALUES (?, ?, ?, ?, ?, ?)", (*fields, json.dumps(one.narrations)))
                 transaction.execute("INSERT INTO thumbnails VALUES (?, ?)", (row.lastrowid, jpeg))
-            for level, rows_nd in vectors.items():
-                blob = np.ascontiguousarray(rows_nd, dtype="<f4").tobytes()
+            blobs = [np.ascontiguousarray(rows_nd, dtype="<f4").tobytes() for rows_nd in vectors.values()]
+            for level, blob in zip(vectors, blobs, strict=True):
                 transaction.execute("INSERT INTO vectors VALUES (?, ?, ?)", (number, level.value, blob))
-            self._change()
+            self._change(values, [one.span_id for one, _ in spans], [hashlib.sha256(one).hexdigest() for one in blobs])
 
     def describe(self, video: VideoEntry, narrations: Mapping[str, Sequence[str]]) -> None:
         """Write anew what is known of a video, and what is said over its windows and clips by id; of these others are
@@ -244,7 +244,7 @@ class Catalogue:
         with self._connection as transaction:
             gone = transaction.execute("DELETE FROM videos WHERE video_id = ?", (video_id,)).rowcount > 0
             if gone:
-                self._change()
+                self._change(video_id)
         return gone
 
     @property
@@ -267,14 +267,14 @@ class Catalogue:
             f"UPDATE vectors SET float32_rows = ? WHERE {of_clips}", (blob, video_id, Level.CLIP.value)
         )
         self._connection.executemany("DELETE FROM spans WHERE number = ?", [(number,) for number in gone])
-        self._change()
+        self._change(video_id, sorted(gone))
 
     def _put_attributes(self, number: int, video: VideoEntry) -> None:
         rows = [(number, key, value) for key, values in video.attributes.items() for value in values]
         self._connection.executemany("INSERT INTO attributes VALUES (?, ?, ?)", rows)
 
-    def _change(self) -> None:
-        values = (uuid.uuid4().hex, _GENERATION)
+    def _change(self, *what: object) -> None:
+        values = (_next(self.generation, *what), _GENERATION)
         self._connection.execute("UPDATE about SET value = ? WHERE key = ?", values)
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -289,6 +289,10 @@ class Catalogue:
             )
             for row in self._read(query, *values)
         ]  # fmt: skip
+
+
+def _next(generation: str, *what: object) -> str:
+    return hashlib.sha256(repr((generation, *what)).encode()).hexdigest()[:32]
 
 
 def _quoted(text: str) -> str:

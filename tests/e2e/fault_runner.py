@@ -17,7 +17,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,20 +76,6 @@ def fail(code: int) -> Callable[[], None]:
         raise OSError(code, os.strerror(code))
 
     return strike
-
-
-def in_process(build: Callable[[], Any], tasks: Sequence[Any], **_options: object) -> Iterator[tuple[Any, Any]]:
-    """The pool's protocol without processes."""
-    work = build()
-    for task in tasks:
-        notes: list[Any] = []
-        try:
-            outcome = work(task, notes.append)
-        except ingest.pool.HaltError as error:
-            raise ValueError(str(error)) from error
-        for note in notes:
-            yield task, ingest.pool.Note(note)
-        yield task, outcome
 
 
 def deaf(_config: object) -> Any:
@@ -248,7 +234,7 @@ def _counted(corpus: Path, strike: Callable[[], None]) -> Faults:
 
 
 if __name__ == "__main__":
-    ingest.work.run_pool = in_process  # type: ignore[assignment]
+    ingest.work.run_pool = ingest.pool.run_here  # type: ignore[assignment]
     ingest.stage.build_transcriber = deaf
     lexicon = ingest.text.tools.load_lexicon(IngestConfig().lexicons)
     ingest.text.tools.load_lexicon = lambda _names: lexicon  # read once; by it its pronunciations are known again

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ingest.config import IngestConfig
-from ingest.engines.ray import joined
+from ingest.engines.ray import joined, run_ray
 from ingest.pool import Crash, HaltError, Note, Tell
 
 
@@ -46,15 +45,15 @@ def build_full() -> Callable[[int, Tell], Any]:
 
 def main() -> None:
     """Print every piece of news, then what the two others end with."""
-    with joined(IngestConfig(workers=2)) as crew:
+    with joined(""):
         options: dict[str, Any] = {"workers": 2, "tasks_per_worker": 3, "threads": 3, "stall_seconds": 2.0}
-        for task, news in crew.engine(build, range(8), **options):
+        for task, news in run_ray(1, 0.0, build, range(8), **options):
             kind = type(news).__name__
             value = news.value if isinstance(news, Note) else news.reason if isinstance(news, Crash) else news
             print(json.dumps([task, kind, value]), flush=True)  # noqa: T201
         for other in (build_not, build_full):
             try:
-                list(crew.engine(other, [1, 2, 3], **options))
+                list(run_ray(1, 0.0, other, [1, 2, 3], **options))
             except ValueError as error:
                 print(json.dumps(["ended", str(error)]), flush=True)  # noqa: T201
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ingest.batches import Told
 from ingest.config import IngestConfig, SlurmConfig, WorkEngine
 from ingest.manifest import Manifest, VideoRow
 from ingest.records import Metadata
 from ingest.register import recipe_of
-from ingest.shift import Told
 from ingest.sources import SourceFile
+from ingest.trade import Ingesting
 from ingest.viewed import Task
 
 pytest.importorskip("submitit")
@@ -44,7 +45,7 @@ def submit(corpus: Path, slurm: SlurmConfig, batches: int = 3) -> None:
             told[name] = Told(task, "", "")
             row = VideoRow(video_id=name, path="", source_relative=name, sha256="", stamp="1:2", batch=number + 1)
             manifest.put([row])
-        run_array(told, manifest, corpus, config, lambda *_: None)
+        run_array(told, manifest, corpus, config, Ingesting(config, corpus), report=lambda *_: None)
 
 
 def test_a_dry_run_writes_the_script_and_submits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_a_dry_run_writes_the_script_and_submits_nothing(tmp_path: Path, monkeyp
 
 
 def test_a_manifest_in_a_file_is_not_for_many_machines(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"SQLite is for one: make the corpus with manifest=postgresql"):
+    with pytest.raises(ValueError, match=r"SQLite is for one: begin anew with manifest=postgresql"):
         submit(tmp_path, SlurmConfig())
 
 

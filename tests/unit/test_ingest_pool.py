@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from ingest.pool import Crash, HaltError, Note, Tell, run_pool
+from ingest.pool import Crash, HaltError, Note, Tell, run_here, run_pool
 
 
 def build(offset: int) -> Callable[[int, Tell], tuple[int, int, str]]:
@@ -89,3 +89,38 @@ def build_full() -> Callable[[int, Tell], int]:
 def test_a_fault_that_would_meet_all_ends_the_run() -> None:
     with pytest.raises(ValueError, match="the disk is full"):
         list(run_pool(build_full, [1, 2, 3], workers=2, tasks_per_worker=1))
+
+
+def build_seer() -> Callable[[int, Tell], str]:
+    def work(task: int, tell: Tell) -> str:
+        if task == 0:
+            os._exit(1)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    return work
+
+
+def test_each_process_sees_a_gpu_of_its_own_and_who_replaces_it_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    seen = dict(run_pool(build_seer, range(6), workers=2, tasks_per_worker=2, gpus=("5", "7")))
+    assert seen.pop(0) == Crash("ended with code 1")
+    assert {*seen.values()} == {"5", "7"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,7"
+
+
+def build_here() -> Callable[[int, Tell], int]:
+    def work(task: int, tell: Tell) -> int:
+        tell(f"began {task}")
+        if task == 2:
+            raise HaltError("the disk is full")
+        return task
+
+    return work
+
+
+def test_in_this_process_notes_come_with_the_answer_and_nothing_is_built_for_no_task() -> None:
+    assert list(run_here(build_not, [])) == []
+    news = run_here(build_here, [0, 1, 2])
+    assert [next(news) for _ in range(4)] == [(0, Note("began 0")), (0, 0), (1, Note("began 1")), (1, 1)]
+    with pytest.raises(ValueError, match="the disk is full"):
+        next(news)

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from ingest.batches import Batch, Moment, Told
 from ingest.config import IngestConfig
 from ingest.manifest import Manifest, Stage, State, VideoRow
 from ingest.pool import Crash, Note
 from ingest.records import Metadata
 from ingest.register import recipe_of
-from ingest.shift import Crew, Shift, Told
+from ingest.shift import Crew, Shift
 from ingest.sources import SourceFile
-from ingest.stage import Batch, Moment, Result
+from ingest.stage import Result
+from ingest.trade import Ingesting
 from ingest.viewed import Task
 
 CONFIG = IngestConfig()
@@ -39,9 +41,8 @@ def entered(manifest: Manifest, batches: dict[str, int]) -> dict[str, Told]:
 
 
 def shift(manifest: Manifest, engine: Any, worker: str = "a") -> Shift:
-    return Shift(
-        manifest, Path("corpus"), CONFIG, crew=Crew(engine=engine, workers=2), worker=worker, report=lambda *_: None
-    )
+    crew = Crew(engine=engine, workers=2, trade=Ingesting(CONFIG, Path("corpus")))
+    return Shift(manifest, CONFIG, crew=crew, worker=worker, report=lambda *_: None)
 
 
 def moment(batch: Batch, stage: Stage) -> Note:
