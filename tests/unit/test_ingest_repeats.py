@@ -14,6 +14,7 @@ from ingest import repeats
 from ingest.config import IngestConfig
 from ingest.config.pictures import DuplicatesConfig
 from ingest.manifest import Manifest, Outcome, State, VideoRow
+from ingest.pictures import duplicates
 from ingest.pictures.fingerprint import FREQUENCIES, Fingerprint
 from ingest.repeats import refuse_repeats
 
@@ -50,7 +51,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         told.append(sorted(news))
         return found(videos, news, config)
 
-    found = repeats.matches
+    found = duplicates.matches
     monkeypatch.setattr(repeats, "matches", matches)
     return told
 
@@ -115,7 +116,7 @@ def test_what_was_found_is_kept_until_one_of_the_two_is_made_anew_or_removed(
     assert states(manifest)["w"] is State.REJECTED, "found in the manifest"
     assert manifest.matches("another")[0] == set()
     manifest.remove(["v1"])
-    assert manifest.matches(recipe) == ({"v0", "v2", "w", "x"}, [])
+    assert manifest.matches(recipe) == (frozenset({"v0", "v2", "w", "x"}), [])
     enter(manifest, "w", 3)
     assert manifest.matches(recipe)[0] == {"v0", "v2", "x"}
     refuse_repeats(manifest, {}, CONFIG)
