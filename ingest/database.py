@@ -33,10 +33,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 from sqlalchemy.schema import CreateTable
 
-from ingest.schema import COMPARED, LEASES, TABLES
+from ingest.schema import COMPARED, COMPARED_VIDEOS, LEASES, MATCHES, TABLES
 
 _SCHEMA_VERSION = 2
-_YOUNGER = (COMPARED, LEASES)
+_YOUNGER = (COMPARED, LEASES, MATCHES, COMPARED_VIDEOS)
 """Tables that manifests of this version were made without."""
 _LET_GO = "let what reads or writes it end, then run the same command again"
 _DRIVER = "postgresql+pg8000"

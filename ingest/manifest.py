@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Delete, Table, and_, bindparam, delete, func, insert, or_, select, update
 
 from ingest.database import Database
 from ingest.entries import Outcome, Stage, State, VideoRow
@@ -21,11 +21,13 @@ from ingest.schema import (
     CHAPTERS,
     CLIPS,
     COMPARED,
+    COMPARED_VIDEOS,
     CORRECTIONS,
     EVALUATION_VIDEOS,
     EVIDENCE,
     FINGERPRINTS,
     LEASES,
+    MATCHES,
     OUTCOMES,
     REJECTIONS,
     TRANSCRIPTS,
@@ -154,6 +156,28 @@ class Manifest:
             connection.execute(delete(COMPARED))
             connection.execute(insert(COMPARED), {"checksum": checksum})
 
+    def matches(self, recipe: str) -> tuple[frozenset[str], list[tuple[str, str, float, str]]]:
+        """Videos that were compared with each other by a recipe and are as they were then, and what was found.
+
+        A match is a video, the one that it matches, its score and why.
+        """
+        query = select(COMPARED_VIDEOS.c.video_id).where(COMPARED_VIDEOS.c.recipe == recipe)
+        known = frozenset(row[0] for row in self._database.rows(query))
+        found = self._database.rows(select(MATCHES).order_by(*MATCHES.primary_key.columns))
+        return known, [(one, of, score, why) for one, of, score, why in found if one in known and of in known]
+
+    def put_matches(self, video_ids: Iterable[str], found: Iterable[tuple[str, str, float, str]], recipe: str) -> None:
+        """Remember all that was found among these videos, in the place of what was known; all or none."""
+        with self._database.writing() as connection:
+            connection.execute(delete(MATCHES))
+            connection.execute(delete(COMPARED_VIDEOS))
+            if compared := [{"video_id": video_id, "recipe": recipe} for video_id in video_ids]:
+                connection.execute(insert(COMPARED_VIDEOS), compared)
+            if rows := [
+                {"video_id": one, "of": of, "score": score, "why": why} for one, of, score, why in sorted(set(found))
+            ]:
+                connection.execute(insert(MATCHES), rows)
+
     def table(self, name: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Column names and all rows of one table, in the order of its key."""
         (table,) = (one for one in (VIDEOS, *OUTCOMES) if one.name == name)
@@ -186,6 +210,8 @@ class Manifest:
             for row, outcome in outcomes:
                 for table in OUTCOMES:
                     connection.execute(delete(table).where(table.c.video_id == row.video_id))
+                for forgotten in _compared_with([row.video_id]):
+                    connection.execute(forgotten)
                 _put(connection, [row])
                 for table, values in outcome_values(row.video_id, outcome) if outcome else ():
                     connection.execute(insert(table), values)
@@ -205,7 +231,8 @@ class Manifest:
         Raises:
             ValueError: another process reads the manifest, so that its log cannot be emptied.
         """
-        self._database.wipe([delete(table).where(table.c.video_id.in_(video_ids)) for table in (VIDEOS, *OUTCOMES)])
+        outcomes = [delete(table).where(table.c.video_id.in_(video_ids)) for table in (VIDEOS, *OUTCOMES)]
+        self._database.wipe([*outcomes, *_compared_with(video_ids)])
 
     def enter_stage(self, video_ids: Sequence[str], stage: Stage, now: str, lease: Lease | None = None) -> bool:
         """Note that a stage of some videos was begun at `now`, UTC in ISO 8601.
@@ -271,6 +298,12 @@ class Manifest:
         """Give up all that a worker holds."""
         with self._database.writing() as connection:
             connection.execute(delete(LEASES).where(LEASES.c.worker == worker))
+
+
+def _compared_with(video_ids: Collection[str]) -> list[Delete]:
+    """What takes all that was found of some videos away."""
+    told = or_(MATCHES.c.video_id.in_(video_ids), MATCHES.c.of.in_(video_ids))
+    return [delete(MATCHES).where(told), delete(COMPARED_VIDEOS).where(COMPARED_VIDEOS.c.video_id.in_(video_ids))]
 
 
 def _put(connection: Connection, rows: Iterable[VideoRow]) -> None:

@@ -17,7 +17,7 @@ from ingest.media import scan
 from ingest.media.confine import memory_bounded
 from ingest.pictures import duplicates
 from ingest.pictures.agreement import Match
-from ingest.pictures.duplicates import near_duplicates
+from ingest.pictures.duplicates import matches
 from ingest.pictures.fingerprint import MAGIC, Embedder, Fingerprint, Marks, build_embedder, marking
 from ingest.pool import Crash, Note, Tell, run_pool
 from ingest.sources import SourceError, SourceFile, local_copy
@@ -172,11 +172,31 @@ def _reasons(
     mine = StoredFingerprints(manifest, video_ids)
     references = {path: Fingerprint.from_bytes(data) for path, data in evaluation.items()}
     leaked = {one.video_id: one for one in duplicates.against(mine, references, config.duplicates)}
-    rest = StoredFingerprints(manifest, [video_id for video_id in video_ids if video_id not in leaked])
-    found = near_duplicates(rest, config.duplicates) if config.duplicates.enabled else ()
+    rest = [video_id for video_id in video_ids if video_id not in leaked]
+    found = duplicates.repeated(rest, _matches(manifest, rest, config)) if config.duplicates.enabled else ()
     repeated = {one.video_id: one for one in found}
     told = {video_id: f"{_EVALUATION} {_shown(one)}" for video_id, one in leaked.items()}
     return told | {video_id: f"{_REPEAT} {_shown(one)}" for video_id, one in repeated.items()}
+
+
+def _matches(manifest: Manifest, video_ids: Sequence[str], config: IngestConfig) -> list[Match]:
+    """Pairs of videos that show one recording; pairs that were compared before are taken from the manifest."""
+    recipe = _recipe(config)
+    compared, stored = manifest.matches(recipe)
+    wanted = set(video_ids)
+    known = [Match(video_id=one, of=of, score=score, why=why) for one, of, score, why in stored]
+    found = [match for match in known if {match.video_id, match.of} <= wanted]
+    if news := [video_id for video_id in video_ids if video_id not in compared]:
+        all_of_them = StoredFingerprints(manifest, video_ids)
+        found += matches(all_of_them, StoredFingerprints(manifest, news), config.duplicates)
+    rows = [(match.video_id, match.of, match.score, match.why) for match in found]
+    manifest.put_matches(video_ids, rows, recipe)
+    return found
+
+
+def _recipe(config: IngestConfig) -> str:
+    """Of all that matches follow from besides the videos."""
+    return hashlib.sha256(repr((MAGIC, asdict(config.duplicates))).encode()).hexdigest()
 
 
 def _shown(match: Match) -> str:

@@ -74,6 +74,20 @@ EVALUATION_VIDEOS = Table(
     Column("fingerprint", LargeBinary),
 )
 COMPARED = Table("compared", TABLES, Column("checksum", _WORDS))
+MATCHES = Table(
+    "matches",
+    TABLES,
+    Column("video_id", _WORDS),
+    Column("of", _WORDS),
+    Column("score", Double),
+    Column("why", _WORDS),
+    PrimaryKeyConstraint("video_id", "of", "why"),
+)
+"""What was found when videos were compared; it stands while both are as they were."""
+COMPARED_VIDEOS = Table(
+    "compared_videos", TABLES, Column("video_id", _WORDS, primary_key=True), Column("recipe", _WORDS)
+)
+"""Videos that were compared with each other, and how."""
 LEASES = Table(
     "leases",
     TABLES,

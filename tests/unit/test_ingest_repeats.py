@@ -14,6 +14,7 @@ from ingest import repeats
 from ingest.config import IngestConfig
 from ingest.config.pictures import DuplicatesConfig
 from ingest.manifest import Manifest, Outcome, State, VideoRow
+from ingest.pictures import duplicates
 from ingest.pictures.fingerprint import FREQUENCIES, Fingerprint
 from ingest.repeats import refuse_repeats
 
@@ -43,15 +44,15 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The videos that each comparison took, as it went on."""
+    """The new videos of each comparison, as it went on."""
     told: list[list[str]] = []
 
-    def near_duplicates(videos: Any, config: DuplicatesConfig) -> Any:
-        told.append(sorted(videos))
-        return near(videos, config)
+    def matches(videos: Any, news: Any, config: DuplicatesConfig) -> Any:
+        told.append(sorted(news))
+        return found(videos, news, config)
 
-    near = repeats.near_duplicates
-    monkeypatch.setattr(repeats, "near_duplicates", near_duplicates)
+    found = duplicates.matches
+    monkeypatch.setattr(repeats, "matches", matches)
     return told
 
 
@@ -73,7 +74,7 @@ def test_one_new_video_is_compared_with_all(manifest: Manifest, compared: list[l
     refuse_repeats(manifest, {}, CONFIG)
     enter(manifest, "w", 2)
     assert refuse_repeats(manifest, {}, CONFIG) == []
-    assert compared[1:] == [["v0", "v1", "v2", "w"]]
+    assert compared[1:] == [["w"]]
     assert states(manifest) == {"v0": State.DONE, "v1": State.DONE, "v2": State.DONE, "w": State.REJECTED}
     refuse_repeats(manifest, {}, CONFIG)
     assert len(compared) == 2, "a refused video is nothing new"
@@ -98,3 +99,26 @@ def test_a_video_made_anew_is_new(manifest: Manifest, compared: list[list[str]])
     refuse_repeats(manifest, {}, CONFIG)
     assert len(compared) == 2
     assert set(states(manifest).values()) == {State.DONE}
+
+
+def test_what_was_found_is_kept_until_one_of_the_two_is_made_anew_or_removed(
+    manifest: Manifest, compared: list[list[str]]
+) -> None:
+    enter(manifest, "w", 2)
+    refuse_repeats(manifest, {}, CONFIG)
+    recipe = repeats._recipe(CONFIG)
+    known, found = manifest.matches(recipe)
+    assert known == {"v0", "v1", "v2", "w"}
+    assert {frozenset(one[:2]) for one in found} == {frozenset({"v1", "w"})}
+    enter(manifest, "x", 5)
+    refuse_repeats(manifest, {}, CONFIG)
+    assert compared == [["v0", "v1", "v2", "w"], ["x"]]
+    assert states(manifest)["w"] is State.REJECTED, "found in the manifest"
+    assert manifest.matches("another")[0] == set()
+    manifest.remove(["v1"])
+    assert manifest.matches(recipe) == (frozenset({"v0", "v2", "w", "x"}), [])
+    enter(manifest, "w", 3)
+    assert manifest.matches(recipe)[0] == {"v0", "v2", "x"}
+    refuse_repeats(manifest, {}, CONFIG)
+    assert compared[2:] == [["w"]]
+    assert {frozenset(one[:2]) for one in manifest.matches(recipe)[1]} == {frozenset({"v2", "w"})}
