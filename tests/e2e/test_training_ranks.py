@@ -20,6 +20,7 @@ from test_training import SMALL, _config, _rows, _weights
 from ophclip.config import DataConfig, TrainConfig
 from ophclip.data.module import CorpusDataModule
 from ophclip.model_options import ModelConfig
+from ophclip.training.checkpoints import read_checkpoint
 from ophclip.training.run import TrainResult
 
 pytestmark = pytest.mark.slow
@@ -138,14 +139,12 @@ def _notes(folder: Path, rank: int) -> Mapping[str, Any]:
 
 def _known_alike(whole: Mapping[str, Any], ranks: Sequence[Mapping[str, Any]]) -> None:
     """Ranks drew together what one did, in its order, and know the same: each other's to the last bit."""
-    together = [
-        tuple(key for mine in step for key in mine) for step in zip(*(rank["keys"] for rank in ranks), strict=True)
-    ]
-    assert together == whole["keys"]
+    steps = zip(*(rank["keys"] for rank in ranks), strict=True)
+    assert [tuple(key for mine in step for key in mine) for step in steps] == whole["keys"]
     assert int(whole["bank"]["counters"][0]) > 0, "the bank was filled"
     for kept, rounding in (("filled", 2**-11), ("bank", 2e-3)):
         for name, values in whole[kept].items():
-            assert all(values_here.equal(ranks[0][kept][name]) for values_here in (rank[kept][name] for rank in ranks))
+            assert all(rank[kept][name].equal(ranks[0][kept][name]) for rank in ranks), name
             torch.testing.assert_close(ranks[0][kept][name], values, rtol=0, atol=rounding)
 
 
@@ -204,7 +203,9 @@ def test_after_a_hundred_steps_ranks_are_the_same_and_fewer_go_on_in_the_same_or
 ) -> None:
     """Batches of 4, 5 and 6 samples: what does not divide among the ranks is left out of a step, nothing else."""
     out, total = tmp_path / "out", 108
-    options = _options(corpus_of_eight, out, f"trainer.steps={total}", "trainer.checkpoint_every=50")
+    # Most of the tiny model is its table of tokens.
+    more = (f"trainer.steps={total}", "trainer.checkpoint_every=50", "model.text.frozen_blocks=1")
+    options = _options(corpus_of_eight, out, *more)
     for ranks, until in ((4, 100), (2, 104)):
         kill = _ending(out, ranks - 1, until)
         assert runner(options, ranks, tmp_path / f"notes{ranks}", kill) == [143] * ranks, runner.said
@@ -282,16 +283,15 @@ def test_a_rank_whose_weights_went_apart_is_named_and_no_checkpoint_is_written(
 def test_a_rank_that_stands_still_ends_the_run_by_the_timeout_and_one_that_is_killed_at_once(
     runner: Runner, corpus: Path, tmp_path: Path
 ) -> None:
-    options = _options(corpus, tmp_path, "trainer.steps=9", "trainer.timeout_minutes=0.2")
+    options = _options(corpus, tmp_path, "trainer.steps=9")
+    waiting = [*options, "trainer.timeout_minutes=0.2"]
 
     def kill_when(ready: Callable[[], bool]) -> Callable[[list[int]], None]:
         return lambda processes: _when(ready, lambda: os.kill(processes[1], signal.SIGKILL))
 
     before = len(runner.said)
     still = {"what": "slow", "rank": 1, "step": 2, "seconds": 600}
-    assert runner(options, 2, meanwhile=kill_when(lambda: bool(_told(runner, before))), harm=still) == [2, -9], (
-        runner.said
-    )
+    assert runner(waiting, 2, meanwhile=kill_when(lambda: bool(_told(runner, before))), harm=still) == [2, -9]
     (said,) = _told(runner, before)
     assert said.startswith("ophclip: trainer.timeout_minutes: another rank kept this one waiting for 0.2; see what")
     before = len(runner.said)
@@ -327,6 +327,77 @@ def test_the_first_rank_starts_the_other_and_ends_when_that_is_killed(
     assert not any("Traceback" in line for line in own)
     assert runner(_options(corpus, tmp_path / "alone", "trainer.steps=8"), 1) == [0]
     _alike(tmp_path / "alone", out, within=1e-4)
+
+
+SHARDED = ("trainer.strategy=fsdp", "trainer.checkpoint_every=3")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        (
+            "loss.minimal_pairs=1",
+            "data.silent_share=0.2",
+            "retrieval.top_k=1",
+            "retrieval.refresh=rolling",
+            "retrieval.refresh_rows=3",
+            "optim.ema_decay=0.5",
+            "model.visual.gradient_checkpointing=true",
+            "validation.every=4",
+        ),
+        (
+            "retrieval.mode=both",
+            "retrieval.own_title=false",
+            "retrieval.refresh=shadow",
+            "retrieval.refresh_rows=3",
+            "loss.contrastive=siglip",
+            "loss.self_supervision=simclr",
+            "model.text.frozen_blocks=1",
+            "optim.layer_decay=0.8",
+        ),
+        ("retrieval.mode=fuse", "retrieval.key=mean"),
+    ],
+    ids=["one silent video for both, average, validation", "both, shadow, SigLIP, layers", "fuse"],
+)
+def test_two_ranks_with_parts_of_the_towers_train_as_one(
+    runner: Runner, corpus: Path, tmp_path: Path, chosen: tuple[str, ...]
+) -> None:
+    told = f"validation.sets=[{{name: held_out, dataset: titles, root: {corpus}}}]"
+    for ranks in (1, 2):
+        options = _options(corpus, tmp_path / str(ranks), "trainer.steps=9", *SHARDED, told, *chosen)
+        assert runner(options, ranks, tmp_path / f"notes{ranks}") == [0] * ranks, runner.said
+    _alike(tmp_path / "1", tmp_path / "2")
+    _known_alike(_notes(tmp_path / "notes1", 0), [_notes(tmp_path / "notes2", rank) for rank in (0, 1)])
+    one, two = (read_checkpoint(tmp_path / ranks / "checkpoints" / "step-00000009.pt") for ranks in "12")
+    assert {name: value.shape for name, value in two.module.items()} == {
+        name: value.shape for name, value in one.module.items()
+    }
+    assert two.optimizer["param_groups"] == one.optimizer["param_groups"]
+    for place, moments in one.optimizer["state"].items():
+        torch.testing.assert_close(two.optimizer["state"][place], moments, rtol=1e-3, atol=1e-5)
+
+
+def test_a_run_goes_on_whole_or_in_parts_with_other_numbers_of_ranks(
+    runner: Runner, corpus_of_eight: Path, tmp_path: Path
+) -> None:
+    more = ("trainer.steps=16", "data.clip_batch=8", "data.video_batch=8", "optim.ema_decay=0.5")
+    assert runner(_options(corpus_of_eight, tmp_path / "whole", *more), 1) == [0]
+    out = tmp_path / "parts"
+    options = _options(corpus_of_eight, out, *more)
+    sharded = [*options, *SHARDED]
+    assert runner(sharded, 2, meanwhile=_ending(out, 1, 3)) == [143, 143], runner.said
+    assert runner(options, 1, meanwhile=_ending(out, 0, 6)) == [143], runner.said
+    assert runner(sharded, 4, meanwhile=_ending(out, 2, 9)) == [143] * 4, runner.said
+    assert runner(options, 2) == [0, 0], runner.said
+    _alike(tmp_path / "whole", out, within=1e-3)
+
+
+def test_towers_that_cannot_be_sharded_are_refused_in_one_line(runner: Runner, corpus: Path, tmp_path: Path) -> None:
+    before = len(runner.said)
+    learned = ("trainer.strategy=fsdp", "model.visual.kind=timm", "model.visual.name=resnet10t")
+    assert runner(_options(corpus, tmp_path, "trainer.steps=3", *learned), 2) == [2, 2]
+    (said,) = set(_told(runner, before))
+    assert said.startswith("ophclip: trainer.strategy: fsdp cannot keep one set of statistics for the batch norms of a")
 
 
 def test_torchrun_starts_the_command(corpus: Path, tmp_path: Path, repository: Path) -> None:

@@ -74,7 +74,7 @@ def test_what_collectives_say_of_other_ranks_becomes_one_line_and_what_is_no_col
     first, started = Ranks(of_machine=2), Ranks(rank=1, of_machine=2)
     for ranks in (first, started, replace(first, launched=True)):
         with pytest.raises(
-            ValueError, match="^another rank of the run ended, and it or its launcher says why; the last"
+            ValueError, match=r"^another rank of the run ended, and it or its launcher says why; the last"
         ):
             _raises(GONE, ranks)
     with pytest.raises(SystemExit, match="2"):
