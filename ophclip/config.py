@@ -25,6 +25,16 @@ class Precision(Option):
     BF16 = "bf16"
 
 
+class RankStrategy(Option):
+    """How several ranks hold what is trained."""
+
+    DDP = "ddp"
+    """Each holds all of it."""
+    FSDP = "fsdp"
+    """Each holds its part of the towers' weights, gradients and moments, and gathers a block's weights while it
+    computes with them."""
+
+
 class MetricsLogger(Option):
     """Where the rows of `metrics.csv` go besides; nothing is sent anywhere unless asked for."""
 
@@ -176,6 +186,12 @@ class TrainerConfig:
     nodes: int = 1
     """Machines that train together, with as many devices each; they are started with torchrun or srun, and corpus and
     run folder lie on a disk that all of them see."""
+    strategy: RankStrategy = RankStrategy.DDP
+    """How several ranks hold what is trained: `ddp`, or `fsdp` for towers that fill the memory of one GPU. One rank
+    alone holds everything. Checkpoints and bundles are the same."""
+    timeout_minutes: float = 360.0
+    """How long ranks wait for one that is slow before the run ends; the first validates and saves alone, which takes
+    its time. A rank that dies is noticed at once."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's own choice."""
 
@@ -186,6 +202,13 @@ class TrainerConfig:
             raise ValueError("trainer: steps, checkpoint_every and log_every must be at least 1")
         if self.devices < 0 or self.nodes < 1:
             raise ValueError("trainer: devices must not be negative (0 takes all GPUs), nodes must be at least 1")
+        if self.timeout_minutes <= 0:
+            raise ValueError("trainer.timeout_minutes: must be positive")
+        if self.strategy is RankStrategy.FSDP and self.micro_batch:
+            told = "trainer.micro_batch: fsdp wants all ranks to compute equally many parts, which these may not be"
+            raise ValueError(f"{told}; set it to 0, and model.visual.gradient_checkpointing=true where memory is short")
+        if self.strategy is RankStrategy.FSDP and self.compile:
+            raise ValueError("trainer.compile: not offered with trainer.strategy=fsdp; set it to false")
         if self.device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"trainer.device: expected auto, cpu or cuda, found {self.device}")
 

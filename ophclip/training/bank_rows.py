@@ -5,7 +5,7 @@ Legend of shapes: m silent videos, d width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -48,21 +48,31 @@ class RowEncoder:
         empty_0d = torch.empty(0, model.embed_dim, device=model.device)
         titles, visuals = [empty_0d], [empty_0d]
         with torch.no_grad():
-            for batch in self._batches(ids[own_share().part(len(ids)).rows]):
+            for rows, batch in self._batches(ids):
                 held = batch.to(model.device)
                 frames = self._preprocess.normalise(held.frames_btchw)
-                visuals.append(model.encode_video(frames, normalise=True).float())
-                titles.append(model.encode_text(held.tokens, normalise=True).float())
+                visuals.append(model.encode_video(frames, normalise=True)[:rows].float())
+                titles.append(model.encode_text(held.tokens, normalise=True)[:rows].float())
         model.train(was_training)
         return EncodedRows(_of_all_ranks(titles), _of_all_ranks(visuals))
 
-    def _batches(self, ids: Sequence[str]) -> DataLoader[VideoBatch]:
-        size = -(-self._config.video_batch // own_share().ranks)
-        chunks = [ids[first : first + size] for first in range(0, len(ids), size)]
-        workers = 0 if len(ids) <= _FEW else self._config.workers
-        return DataLoader(
-            _Chunks(chunks, self._corpus), batch_size=None, num_workers=workers, worker_init_fn=prepare_worker
+    def _batches(self, ids: Sequence[str]) -> Iterator[tuple[int, VideoBatch]]:
+        """Batches of this rank's part of `ids`, as many as every other rank's, and how many of each batch's rows count.
+
+        A rank that has none left to encode does one more of no account: sharded towers want equally many passes.
+        """
+        share = own_share()
+        mine, most = ids[share.part(len(ids)).rows], -(-len(ids) // share.ranks)
+        size = -(-self._config.video_batch // share.ranks)
+        chunks = [mine[first : first + size] for first in range(0, most, size)]
+        workers = 0 if len(mine) <= _FEW else self._config.workers
+        loader = DataLoader(
+            _Chunks([chunk or ids[:1] for chunk in chunks], self._corpus),
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=prepare_worker,
         )
+        return zip((len(chunk) for chunk in chunks), loader, strict=True)
 
 
 def _of_all_ranks(parts: Sequence[Tensor]) -> NDArray[Any]:

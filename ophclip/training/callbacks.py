@@ -21,8 +21,10 @@ from torch import Tensor
 from ophclip.data.sampler import level_at
 from ophclip.losses.gather import wait_for_all
 from ophclip.progress import Progress
+from ophclip.training.alike import see_that_ranks_are_alike
 from ophclip.training.checkpoints import Checkpoint, write_checkpoint
 from ophclip.training.module import TrainingModule
+from ophclip.training.sharding import parts, whole
 
 COLUMNS = (
     "step",
@@ -186,7 +188,8 @@ class Restoring(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """After Lightning has put the model on its device."""
         if self._resumed is not None:
-            trainer.optimizers[0].load_state_dict(dict(self._resumed.optimizer))
+            (optimizer,) = trainer.optimizers
+            optimizer.load_state_dict(parts(self._resumed.optimizer, optimizer))
 
 
 class Ending(Callback):
@@ -216,9 +219,11 @@ class Ending(Callback):
 
 
 class Checkpointing(Callback):
-    """Writes checkpoints on time, at the end, and when asked to terminate."""
+    """Writes checkpoints on time, at the end, and when asked to terminate. All ranks come together for one, see that
+    they hold the same weights, and put together what is sharded; the one with a recorder writes.
+    """
 
-    def __init__(self, folder: Path, recorder: Recorder) -> None:
+    def __init__(self, folder: Path, recorder: Recorder | None) -> None:
         self._folder = folder
         self._recorder = recorder
 
@@ -230,7 +235,8 @@ class Checkpointing(Callback):
         done = module.current + 1
         if done % module.config.trainer.checkpoint_every == 0 or done == module.config.trainer.steps:
             self._write(trainer, module)
-            self._recorder.clock_on()
+            if self._recorder is not None:
+                self._recorder.clock_on()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Lightning ends the step that SIGTERM interrupted and then raises: the state is that of a whole step."""
@@ -238,13 +244,19 @@ class Checkpointing(Callback):
             self._write(trainer, _ours(pl_module))
 
     def _write(self, trainer: Trainer, module: TrainingModule) -> None:
+        done = module.current + 1
+        if trainer.world_size > 1:
+            see_that_ranks_are_alike(module.held_whole(), done)
+        weights, optimizer = whole(module.state_dict()), whole(trainer.optimizers[0].state_dict())
+        if self._recorder is None:
+            return
         write_checkpoint(
             self._folder,
             Checkpoint(
-                step=module.current + 1,
+                step=done,
                 seconds=self._recorder.seconds,
-                module=module.state_dict(),
-                optimizer=trainer.optimizers[0].state_dict(),
+                module=weights,
+                optimizer=optimizer,
                 bank=module.silent.bank.state_dict(),
                 pending=self._recorder.pending(),
             ),

@@ -25,6 +25,8 @@ class Encoder:
     seed: int
     samples_at_once: int = 0
     """`trainer.micro_batch`."""
+    equal_passes: bool = False
+    """Whether all ranks must pass through each tower equally often, also one that has nothing to encode (`fsdp`)."""
 
     def views(self, batch: Batch, purposes: tuple[str, ...], step: int, part: Part | None = None) -> list[Tensor]:
         """One augmented view of the pictures per purpose, all in one pass through the tower.
@@ -36,6 +38,15 @@ class Encoder:
     def frame_views(self, batch: Batch, purposes: tuple[str, ...], step: int) -> list[Tensor]:
         """The same of each frame by itself, under an augmentation of its own [b * frames, d]."""
         return self._views(batch.frames_btchw.flatten(0, 1).unsqueeze(1), purposes, step, None)
+
+    def no_views(self, batch: Batch) -> Tensor:
+        """No vector [0, d], out of a pass with gradient over one sample of `batch`."""
+        (one_1d,) = self._views(batch.frames_btchw[:1], ("nothing",), 0, Part(first=0, count=1, total=1))
+        return one_1d[:0]
+
+    def no_texts(self, batch: Batch) -> Tensor:
+        """The same of one of its texts."""
+        return self.texts(batch.tokens.mapped(lambda tensor: tensor[:1]))[:0]
 
     def _views(self, frames_btchw: Tensor, purposes: tuple[str, ...], step: int, part: Part | None) -> list[Tensor]:
         share = own_share()

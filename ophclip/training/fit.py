@@ -18,21 +18,23 @@ import torch
 from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from ingest import atomic
-from ophclip.config import Precision, TrainConfig, TrainerConfig
+from ophclip.config import Precision, RankStrategy, TrainConfig, TrainerConfig
 from ophclip.data.corpus import drawn_videos
 from ophclip.data.files import named_files
 from ophclip.data.hub import fetch_missing
 from ophclip.data.module import CorpusDataModule
 from ophclip.losses.gather import wait_for_all
 from ophclip.models.bundle import save_bundle
+from ophclip.models.dual_encoder import DualEncoder
 from ophclip.models.training_record import read_training_record
 from ophclip.objectives import Contrastive
 from ophclip.progress import Progress
+from ophclip.training.alike import UnlikeRanksError
 from ophclip.training.callbacks import Checkpointing, Ending, Recorder, Restoring
 from ophclip.training.card import run_card, run_options
 from ophclip.training.chance import derived_seed
@@ -40,12 +42,9 @@ from ophclip.training.checkpoints import Checkpoint, newest_checkpoint
 from ophclip.training.export import new_model
 from ophclip.training.loggers import build_loggers
 from ophclip.training.module import NonFiniteLossError, TrainingModule
-from ophclip.training.ranks import TERMINATED, Ranks, together, wanted_ranks
+from ophclip.training.ranks import TERMINATED, Ranks, lost_ranks_told, together, wanted_ranks
 from ophclip.training.run_folder import NOT_FINITE_NAME, RunFolder
 from ophclip.training.validation import build_validation
-
-_PATIENCE = timedelta(hours=6)
-"""How long ranks wait for each other: the first validates and saves alone. One that fails is noticed otherwise."""
 
 
 def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks | None = None) -> None:
@@ -68,11 +67,11 @@ def fit(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks
 def _run(config: TrainConfig, folder: RunFolder, progress: Progress | None, ranks: Ranks) -> None:
     resumed = newest_checkpoint(folder.checkpoints)
     if resumed is None or resumed.step < config.trainer.steps:
-        with together(config, ranks):
+        with lost_ranks_told(config.trainer, ranks), together(config, ranks):
             _train(config, folder, progress, ranks, resumed)
     elif ranks.is_first:
         _, module = _build(config, resumed)
-        _finish(config, folder, module, resumed.seconds)
+        _finish(config, folder, module.exported, resumed.seconds)
     else:
         while folder.finished() is None:
             time.sleep(0.2)
@@ -86,20 +85,22 @@ def _train(
         texts = config.loss.contrastive is not Contrastive.NONE
         drawn = drawn_videos(corpus.reader, config.data.silent_share, texts=texts)
         folder.note_videos({**_seen_before(config), **drawn})
-    callbacks: list[Callback] = [Restoring(resumed)]
     recorder = Recorder(folder.metrics, resumed, progress) if ranks.is_first else None
-    if recorder is not None:
-        validation = build_validation(config.validation, config.data, config.model, recorder)
-        callbacks += [recorder, *([validation] if validation else [])]
-        callbacks += [Checkpointing(folder.checkpoints, recorder)]
-    trainer = build_trainer(config, corpus.start_step, [*callbacks, Ending()], ranks)
+    validation = build_validation(config.validation, config.data, config.model, recorder)
+    callbacks = [Restoring(resumed), recorder, validation, Checkpointing(folder.checkpoints, recorder), Ending()]
+    trainer = build_trainer(config, corpus.start_step, [one for one in callbacks if one is not None], ranks)
     try:
         trainer.fit(module, datamodule=corpus)
+        exported = module.exported
         if recorder is not None:
-            _finish(config, folder, module, recorder.seconds)
+            _finish(config, folder, exported, recorder.seconds)
         wait_for_all()
     except SIGTERMException as error:
         raise SystemExit(TERMINATED) from error
+    except UnlikeRanksError as error:
+        if not ranks.is_first:
+            raise SystemExit(2) from error
+        raise
     except NonFiniteLossError as error:
         if not ranks.is_first:
             raise SystemExit(2) from error
@@ -117,10 +118,10 @@ def _seen_before(config: TrainConfig) -> dict[str, str]:
     return {video_id: sha256 for record in records if record is not None for video_id, sha256 in record.videos.items()}
 
 
-def _finish(config: TrainConfig, folder: RunFolder, module: TrainingModule, seconds: float) -> None:
+def _finish(config: TrainConfig, folder: RunFolder, exported: DualEncoder, seconds: float) -> None:
     card = run_card(config, folder, config.trainer.steps)
     record = folder.training_record()
-    save_bundle(folder.bundle, module.exported, config.model, card, run_options(config), training=record)
+    save_bundle(folder.bundle, exported, config.model, card, run_options(config), training=record)
     folder.finish(config.trainer.steps, round(seconds, 3))
 
 
@@ -139,13 +140,11 @@ def _build(config: TrainConfig, resumed: Checkpoint | None) -> tuple[CorpusDataM
 
 
 def build_trainer(config: TrainConfig, start_step: int, callbacks: list[Callback], ranks: Ranks) -> Trainer:
-    # A step trains what its level uses: the head of the views rests at video level, the fusion at clip level.
-    several = DDPStrategy(find_unused_parameters=True, timeout=_PATIENCE)
     return Trainer(
         accelerator=accelerator_of(config.trainer.device),
         devices=ranks.of_machine,
         num_nodes=ranks.machines,
-        strategy=several if ranks.total > 1 else "auto",
+        strategy=_strategy(config.trainer, ranks.total) if ranks.total > 1 else "auto",
         plugins=None if ranks.total == 1 or ranks.launched else LightningEnvironment(),
         precision="bf16-mixed" if config.trainer.precision is Precision.BF16 else "32-true",
         max_steps=config.trainer.steps - start_step,
@@ -159,6 +158,14 @@ def build_trainer(config: TrainConfig, start_step: int, callbacks: list[Callback
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def _strategy(config: TrainerConfig, ranks: int) -> Strategy:
+    timeout = timedelta(minutes=config.timeout_minutes)
+    if config.strategy is RankStrategy.FSDP:
+        return ModelParallelStrategy(data_parallel_size=ranks, tensor_parallel_size=1, timeout=timeout)
+    # A step trains what its level uses: the head of the views rests at video level, the fusion at clip level.
+    return DDPStrategy(find_unused_parameters=True, timeout=timeout)
 
 
 def accelerator_of(device: str) -> str:

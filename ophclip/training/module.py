@@ -8,14 +8,17 @@ Legend of shapes: b samples, p samples with a counterpart, d width.
 # ruff: noqa: ARG002 -- Lightning names the arguments of its hooks
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.distributed.tensor.experimental import implicit_replication
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ophclip.config import TrainConfig
+from ophclip.config import RankStrategy, TrainConfig
 from ophclip.data.augment import Augment
 from ophclip.data.batch import Batch, ClipBatch, VideoBatch
 from ophclip.data.module import CorpusDataModule
@@ -26,9 +29,11 @@ from ophclip.objectives import Contrastive, RetrievalMode
 from ophclip.training.chance import derived_seed
 from ophclip.training.contrast import PairContrast
 from ophclip.training.encoding import Encoder, full_precision
+from ophclip.training.export import new_model
 from ophclip.training.fusion import Fusion
 from ophclip.training.minimal_pairs import MinimalPairs
 from ophclip.training.optim import build_optimizer, rate_factor, set_rate
+from ophclip.training.sharding import average_gradients, shard_towers, whole
 from ophclip.training.silent import SilentVideos
 from ophclip.training.silent_loss import Narrated, Reports, SilentLoss
 from ophclip.training.views import build_head
@@ -73,7 +78,11 @@ class TrainingModule(LightningModule):
         self.fusion = Fusion(model.embed_dim) if config.retrieval.mode is RetrievalMode.FUSE else None
         self.minimal_pairs = MinimalPairs(corpus.tokenizer, config.seed) if config.loss.minimal_pairs > 0 else None
         self.encoder = Encoder(
-            model=model, augment=self.augment, seed=config.seed, samples_at_once=config.trainer.micro_batch
+            model=model,
+            augment=self.augment,
+            seed=config.seed,
+            samples_at_once=config.trainer.micro_batch,
+            equal_passes=config.trainer.strategy is RankStrategy.FSDP,
         )
         self.textless = config.loss.contrastive is Contrastive.NONE
         if self.textless:
@@ -86,6 +95,8 @@ class TrainingModule(LightningModule):
         )
         self._average = _average_of(model, config.optim.ema_decay) if config.optim.ema_decay else None
         self.gradient_norm: Tensor | None = None
+        self.sharded = False
+        """Whether this rank holds a part of the towers alone."""
         self.asked_to_end = False
         """Whether a signal told this rank to end."""
         self.ending = False
@@ -93,11 +104,31 @@ class TrainingModule(LightningModule):
 
     @property
     def exported(self) -> DualEncoder:
-        """The weights that are validated and exported: their running average where one is kept."""
-        if self._average is None:
-            return self.model
-        averaged: Any = self._average.module
-        return cast(DualEncoder, averaged)
+        """The weights that are validated and exported: their running average where one is kept. All ranks must come
+        here; of sharded towers it is a copy.
+        """
+        averaged: Any = self.model if self._average is None else self._average.module
+        model = cast(DualEncoder, averaged)
+        if not self.sharded:
+            return model
+        copied = new_model(self.config, pretrained=False).to(self.device)
+        copied.load_state_dict(whole(model.state_dict()))
+        return copied
+
+    def held_whole(self) -> Iterator[Tensor]:
+        """What must be the same on all ranks: the weights, their average, the bank."""
+        yield from self.parameters()
+        yield from self.silent.bank.state_dict().values()
+
+    def configure_model(self) -> None:
+        """Shard the towers where that is asked for and other ranks are there; Lightning may call it again."""
+        mesh = self.device_mesh
+        if mesh is None or self.sharded:
+            return
+        self.sharded = True
+        shard_towers(self.model, mesh["data_parallel"])
+        if self._average is not None:
+            shard_towers(cast(DualEncoder, self._average.module), mesh["data_parallel"])
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the clock, the rate and torch's own chance (dropout) for this step."""
@@ -179,15 +210,20 @@ class TrainingModule(LightningModule):
     ) -> None:
         """Scale gradients down to `optim.clip_gradient_norm` and keep the norm that they had."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, gradient_clip_val or float("inf"))
+        if self.sharded:
+            average_gradients(parameters)
+        self.gradient_norm = whole(nn.utils.clip_grad_norm_(parameters, gradient_clip_val or float("inf")))
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The optimiser's step, then the temperature pulled back into its bounds and the average taken further."""
-        super().optimizer_step(*args, **kwargs)
-        self.model.clamp_logit_scale_()
-        if self._average is not None:
-            self._average.update_parameters(self.model)
-            _copy_constants(self.exported, self.model)
+        # Parameters that are sharded and ones that are not stand in the same lists.
+        mixed: AbstractContextManager[Any] = implicit_replication() if self.sharded else nullcontext()
+        with mixed:
+            super().optimizer_step(*args, **kwargs)
+            self.model.clamp_logit_scale_()
+            if self._average is not None:
+                self._average.update_parameters(self.model)
+                _copy_constants(self._average.module, self.model)
 
     def _minimal_pair_accuracy(
         self, visual_bd: Tensor, text_bd: Tensor, counterparts: Counterparts | None
@@ -200,11 +236,15 @@ class TrainingModule(LightningModule):
 
     def _counterparts(self, batch: ClipBatch) -> Counterparts | None:
         first = own_share().part(len(batch) * world_size()).first
-        drawn = None if self.minimal_pairs is None else self.minimal_pairs.draw(batch.texts, self.current, first)
-        if drawn is None:
+        if self.minimal_pairs is None:
             return None
-        text_pd = self.encoder.texts(drawn.tokens.to(self.device))
-        return Counterparts(text_pd, drawn.row_p.to(self.device), self.config.loss.minimal_pairs)
+        drawn, weight = self.minimal_pairs.draw(batch.texts, self.current, first), self.config.loss.minimal_pairs
+        if drawn is not None:
+            return Counterparts(self.encoder.texts(drawn.tokens.to(self.device)), drawn.row_p.to(self.device), weight)
+        if not self.encoder.equal_passes:
+            return None
+        nowhere_p = torch.zeros(0, dtype=torch.int64, device=self.device)
+        return Counterparts(self.encoder.no_texts(batch), nowhere_p, weight)
 
 
 def _as_videos(batch: Batch) -> VideoBatch:

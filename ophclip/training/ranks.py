@@ -24,6 +24,10 @@ TERMINATED = 128 + 15
 """Exit status of a run that SIGTERM ended."""
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 _GRACE_SECONDS = 20.0
+_GO_ON = "the last checkpoint is whole, run the same command again to go on from it"
+_GONE = ("connection closed by peer", "connection reset by peer", "broken pipe")
+_LATE = ("timed out", "timeout")
+"""What torch's collectives over gloo say, in lower case, of a rank that is gone and of one that does not come."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +148,7 @@ class OtherRanks:
         process = self._processes[place]
         said = process.stdout.read().strip() if process.stdout is not None else ""
         ended = f"rank {place + 1} of the run ended with status {process.returncode}"
-        return said or f"{ended}; the last checkpoint is whole, run the same command again to go on from it"
+        return said or f"{ended}; {_GO_ON}"
 
     def _end_with_them(self) -> None:
         """End this process too if another fails and nothing comes of it: on GPUs the rest would wait for hours."""
@@ -182,6 +186,29 @@ def together(config: TrainConfig, ranks: Ranks) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+@contextmanager
+def lost_ranks_told(options: TrainerConfig, ranks: Ranks) -> Iterator[None]:
+    """Turn what a collective raises into one line for the user. Where a launcher started all ranks, the first alone
+    tells of one that ended; each tells that it waited too long.
+
+    Raises:
+        ValueError: another rank ended, or kept this one waiting for longer than `trainer.timeout_minutes`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).lower()
+        gone, late = (any(words in said for words in known) for known in (_GONE, _LATE))
+        if ranks.total == 1 or not (gone or late):
+            raise
+        if not gone:
+            told = f"trainer.timeout_minutes: another rank kept this one waiting for {options.timeout_minutes:g}"
+            raise ValueError(f"{told}; see what holds it up, or give more; {_GO_ON}") from error
+        if ranks.launched and not ranks.is_first:
+            raise SystemExit(2) from error
+        raise ValueError(f"another rank of the run ended, and it or its launcher says why; {_GO_ON}") from error
 
 
 def _free_port() -> int:

@@ -30,6 +30,8 @@ MAY_CHANGE = frozenset(
         "trainer.device",
         "trainer.devices",
         "trainer.nodes",
+        "trainer.strategy",
+        "trainer.timeout_minutes",
         "trainer.threads",
         "trainer.log_every",
         "trainer.checkpoint_every",

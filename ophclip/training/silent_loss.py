@@ -7,6 +7,7 @@ d width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -81,7 +82,7 @@ class SilentLoss:
         drawn = self._silent.retrieve(*units, step, batch.keys)
         if drawn is None:
             return Added(None, self._share(torch.zeros(1, dtype=torch.bool)))
-        silent_ud, own_ud = self._encoded(drawn.loaded, title_bd, step, with_title=self._config.retrieval.own_title)
+        silent_ud, own_ud = self._encoded(drawn.loaded, narrated, with_title=self._config.retrieval.own_title)
         self._silent.write_back(drawn.loaded.ids, gather_constant(own_ud), gather_constant(silent_ud), step)
         title_group_a = self._groups(batch.texts, title_bd.device)
         with full_precision(title_bd.device):
@@ -103,7 +104,7 @@ class SilentLoss:
         pairs = self._silent.pairs(len(narrated.batch) * world_size(), narrated.step)
         if pairs is None:
             return Added(None, {})
-        silent_ud, text_ud = self._encoded(pairs, narrated.title_bd, narrated.step, with_title=True)
+        silent_ud, text_ud = self._encoded(pairs, narrated, with_title=True)
         with full_precision(silent_ud.device):
             loss = self._contrast(silent_ud, text_ud, pairs.texts)
         return Added(loss, {"own_title": loss.detach()})
@@ -143,17 +144,24 @@ class SilentLoss:
             title_group_b=self._groups(narrated.batch.texts, fused_bd.device),
         )
 
-    def _encoded(self, loaded: Loaded, title_bd: Tensor, step: int, *, with_title: bool) -> tuple[Tensor, Tensor]:
+    def _encoded(self, loaded: Loaded, narrated: Narrated, *, with_title: bool) -> tuple[Tensor, Tensor]:
         """Visual and title vectors of silent videos; those of titles without gradient unless `with_title`.
 
-        A rank that has loaded none takes part with no rows, cut from `title_bd`.
+        A rank that has loaded none takes part with no rows.
         """
+        if loaded.batch is None and not self._encoder.equal_passes:
+            return narrated.title_bd[:0], narrated.title_bd[:0]
         if loaded.batch is None:
-            return title_bd[:0], title_bd[:0]
-        silent = loaded.batch.to(title_bd.device)
-        (silent_ud,) = self._encoder.views(silent, ("silent videos",), step, loaded.part)
+            silent_ud, encode_titles = (
+                self._encoder.no_views(narrated.batch),
+                partial(self._encoder.no_texts, narrated.batch),
+            )
+        else:
+            silent = loaded.batch.to(narrated.title_bd.device)
+            (silent_ud,) = self._encoder.views(silent, ("silent videos",), narrated.step, loaded.part)
+            encode_titles = partial(self._encoder.texts, silent.tokens)
         with torch.set_grad_enabled(with_title and torch.is_grad_enabled()):
-            return silent_ud, self._encoder.texts(silent.tokens)
+            return silent_ud, encode_titles()
 
     def _share(self, hit_a: Tensor, found: Found | None = None) -> Reports:
         """The share of narrated videos for which something was retrieved, from the bank's first refresh on; how good

@@ -27,6 +27,7 @@ from ophclip.evaluation.zeroshot import evaluate_phases
 from ophclip.evaluation.zeroshot_presence import evaluate_presence
 from ophclip.model_options import ModelConfig
 from ophclip.models.bundle import Loaded
+from ophclip.models.dual_encoder import DualEncoder
 from ophclip.models.preprocess import build_preprocess
 from ophclip.monitoring import NARRATIONS, TITLES, ValidationConfig, ValidationSet
 from ophclip.training.callbacks import Recorder
@@ -69,16 +70,18 @@ _Task: TypeAlias = _Recognition | _Retrieval
 
 
 def build_validation(
-    config: ValidationConfig, data: DataConfig, model: ModelConfig, recorder: Recorder
+    config: ValidationConfig, data: DataConfig, model: ModelConfig, recorder: Recorder | None
 ) -> Validation | None:
     """The callback that `config` asks for, None if it names no set. Reads labels and prompts, so that a mistake in them
-    is told before the first step.
+    is told before the first step. Without a recorder it scores nothing and takes part where weights are put together.
 
     Raises:
         ValueError: one line that names the set, and a missing file or a label without prompt.
     """
-    tasks = {one.name: _task(one, data) for one in config.sets}
-    return Validation(tasks, config.every, model, recorder) if tasks else None
+    if not config.sets:
+        return None
+    tasks = {} if recorder is None else {one.name: _task(one, data) for one in config.sets}
+    return Validation(tasks, config.every, model, recorder)
 
 
 def _task(one: ValidationSet, data: DataConfig) -> _Task:
@@ -108,7 +111,7 @@ def _recognition(one: ValidationSet) -> _Recognition:
 class Validation(Callback):
     """Scores the weights that would be exported, every `every` steps and after the last one."""
 
-    def __init__(self, tasks: Mapping[str, _Task], every: int, model: ModelConfig, recorder: Recorder) -> None:
+    def __init__(self, tasks: Mapping[str, _Task], every: int, model: ModelConfig, recorder: Recorder | None) -> None:
         self._tasks = tasks
         self._every = every
         self._model = model
@@ -122,18 +125,21 @@ class Validation(Callback):
         done = pl_module.current + 1
         if done % self._every and done != pl_module.config.trainer.steps:
             return
-        store = open_store(self._loaded(pl_module), _QUICK)
-        training = pl_module.exported.training
+        exported = pl_module.exported
+        if self._recorder is None:
+            return
+        training = exported.training
+        store = open_store(self._loaded(exported), _QUICK)
         try:
             for name, task in self._tasks.items():
                 self._recorder.write_row(trainer, {"step": done, "level": name, **task.figures(store)})
         finally:
-            pl_module.exported.train(training)
+            exported.train(training)
         self._recorder.clock_on()
 
-    def _loaded(self, module: TrainingModule) -> Loaded:
+    def _loaded(self, exported: DualEncoder) -> Loaded:
         return Loaded(
-            model=module.exported.eval(),
+            model=exported.eval(),
             preprocess=build_preprocess(self._model.visual),
             tokenizer=build_tokenizer(self._model.text),
             config=self._model,

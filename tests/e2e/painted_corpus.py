@@ -20,12 +20,19 @@ COLOURS = {
 
 
 def write_corpus(
-    root: Path, *, narrated: int = 6, silent: int = 6, clips_per_video: int = 4, seed: int = 0, shown: str = "is shown"
+    root: Path,
+    *,
+    narrated: int = 6,
+    silent: int = 6,
+    clips_per_video: int = 4,
+    seed: int = 0,
+    shown: str = "is shown",
+    samples_per_shard: int = 1000,
 ) -> Path:
     """Videos of one colour each; narrations and titles say which. Silent video `untitled` has no title."""
     random = np.random.default_rng(seed)
     names = list(COLOURS)
-    with ShardWriter(root / "shards") as writer:
+    with ShardWriter(root / "shards", samples_per_shard) as writer:
         for number in range(narrated):
             colour = names[number % len(names)]
             for clip in range(clips_per_video):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,10 @@ from ophclip.data.sampler import Share
 from ophclip.data.tokenizer import build_tokenizer
 from ophclip.losses.retrieval import draw_retrieved
 from ophclip.model_options import ModelConfig, TextConfig, VisualConfig
+from ophclip.training.alike import checksum
 from ophclip.training.chance import generator
 from ophclip.training.minimal_pairs import MinimalPairs
-from ophclip.training.ranks import Ranks, launched_ranks, wanted_ranks
+from ophclip.training.ranks import Ranks, launched_ranks, lost_ranks_told, wanted_ranks
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "LOCAL_RANK": "1"}
 SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_NTASKS": "4"}
@@ -53,6 +56,46 @@ def test_parts_follow_each_other_and_differ_by_one_at_most(total: int, ranks: in
     parts = [Share(rank=rank, ranks=ranks).part(total) for rank in range(ranks)]
     assert [place for part in parts for place in range(total)[part.rows]] == list(range(total))
     assert max(part.count for part in parts) - min(part.count for part in parts) <= 1
+
+
+GONE = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:33697. This is typically caused by a"
+LATE = (
+    "[gloo/unbound_buffer.cc:78] Timed out waiting 3000ms for recv operation",
+    "wait timeout after 3000ms, keys: /0",
+)
+
+
+def _raises(said: str, ranks: Ranks) -> None:
+    with lost_ranks_told(TrainerConfig(timeout_minutes=0.05), ranks):
+        raise RuntimeError(said)
+
+
+def test_what_collectives_say_of_other_ranks_becomes_one_line_and_what_is_no_collective_stays() -> None:
+    first, started = Ranks(of_machine=2), Ranks(rank=1, of_machine=2)
+    for ranks in (first, started, replace(first, launched=True)):
+        with pytest.raises(
+            ValueError, match=r"^another rank of the run ended, and it or its launcher says why; the last"
+        ):
+            _raises(GONE, ranks)
+    with pytest.raises(SystemExit, match="2"):
+        _raises(GONE, replace(started, launched=True))
+    for said in LATE:
+        with pytest.raises(
+            ValueError, match=r"^trainer.timeout_minutes: another rank kept this one waiting for 0.05; "
+        ):
+            _raises(said, replace(started, launched=True))
+    for said, ranks in (("mat1 and mat2 cannot be multiplied", first), (GONE, Ranks())):
+        with pytest.raises(RuntimeError, match=re.escape(said)):
+            _raises(said, ranks)
+
+
+def test_a_checksum_knows_every_bit_and_the_order() -> None:
+    one, other = torch.tensor(1.5), torch.arange(6).view(2, 3)
+    assert checksum([one, other]) == checksum([one.clone(), other.clone()])
+    assert checksum([one, other.T]) != checksum([one, other])
+    assert (
+        len({checksum(both) for both in ([one, other], [other, one], [torch.nextafter(one, other[0, 0]), other])}) == 3
+    )
 
 
 PARTS = [Share(rank=rank, ranks=3).part(8) for rank in range(3)]
