@@ -59,6 +59,12 @@ class SpanTable:
         first, last = np.searchsorted(self.owner_n, (owner, owner + 1))
         return slice(int(first), int(last))
 
+    def products(self, query_d: NDArray[np.float32], rows: slice) -> NDArray[np.float32]:
+        """Cosines of a unit vector with some rows, to the last bit those of an exact search."""
+        from retrieval_index.exact import products_in_full  # brings torch
+
+        return products_in_full(self.rows_nd, query_d[None], np.arange(rows.start, rows.stop)[None])[0]
+
     @cached_property
     def _searcher(self) -> Searcher:
         exact = VectorConfig(first_pass="codes") if len(self) >= LEAST_ROWS else VectorConfig()
@@ -88,7 +94,7 @@ def open_table(catalogue: Catalogue, level: Level, index: Path) -> SpanTable:
     if (folder / f"{_NAME}.json").is_file():
         facts, found = read_folder(folder, _NAME, ("generation",), _COLUMNS, _STATES)
         if facts["generation"] == catalogue.generation:
-            columns: dict[str, Any] = {name: found[name] for name in _COLUMNS}
+            columns: dict[str, Any] = {name: np.asarray(found[name]) for name in _COLUMNS}  # sliced sooner than a memmap
             return SpanTable(**columns, state={name: found[name] for name in _STATES if name in found})
     return made_table(catalogue, level)
 
