@@ -11,7 +11,7 @@ import numpy as np
 from ophclip.search.catalogue import Catalogue
 from ophclip.search.entries import Level, VideoEntry
 from ophclip.search.filters import Facets
-from ophclip.search.vectors import SpanTable, open_table
+from ophclip.search.vectors import SpanTable, open_table, require_whole
 
 _CLOCK_TOLERANCE = 1e-6
 
@@ -20,6 +20,7 @@ class Contents:
     """Videos by id, in order, and the spans of every level."""
 
     def __init__(self, catalogue: Catalogue, folder: Path) -> None:
+        require_whole(folder)
         with catalogue.unchanging():
             self.by_id: Mapping[str, VideoEntry] = catalogue.videos()
             self.tables: Mapping[Level, SpanTable] = {level: open_table(catalogue, level, folder) for level in Level}
