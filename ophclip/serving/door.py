@@ -116,12 +116,12 @@ class Door:
 def _look_at_origin(scope: Scope, headers: Headers) -> None:
     """No page of another origin may ask: browsers say where a request comes from, and pages cannot change that."""
     if scope["path"].startswith(_API) and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise RefusedError(403, "asked by a page of another origin; open the service's own page")
+        raise RefusedError(403, "asked by a page of another origin; expected the service's own page, open that")
     origin = headers.get("origin")
     if origin is None or scope["method"] in _SAFE:
         return
     if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-        raise RefusedError(403, "asked by a page of another origin; open the service's own page")
+        raise RefusedError(403, "asked by a page of another origin; expected the service's own page, open that")
 
 
 def _secret(scope: Scope, headers: Headers) -> str:
