@@ -55,6 +55,8 @@ def index(
         f"{summary.folder}: {summary.windows} windows and {summary.clips} clips of {summary.videos} videos "
         f"({summary.added} added, {summary.unchanged} there before, {len(summary.failed)} failed)"
     )
+    if not summary.added + summary.unchanged:
+        raise ValueError(f"{summary.folder}: none of the videos given could be indexed; the lines above say why")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,8 @@ def serve(
     from ophclip.serving.run import serve as run
 
     run(folder, config)
+    # Nothing is open any more, and Python would take several seconds to clear torch away.
+    os._exit(0)
 
 
 @tokens.command()

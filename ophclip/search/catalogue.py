@@ -41,6 +41,7 @@ CREATE TABLE vectors (video {_OF_VIDEO}, level TEXT NOT NULL, float32_rows BLOB 
 """
 _SPAN = "SELECT span_id, video_id, level, start_seconds, end_seconds, narrations, spans.number FROM spans"
 _SPANS = f"{_SPAN} JOIN videos ON videos.number = video"
+_AMONG = "(SELECT value FROM json_each(?))"
 
 
 class Catalogue:
@@ -146,9 +147,9 @@ class Catalogue:
         order = "ORDER BY start_seconds, spans.number"
         return self._spans(f"{_SPANS} WHERE video_id = ? AND level = ? {order}", video_id, level.value)
 
-    def span(self, number: int) -> SpanEntry | None:
-        """One span by its number; None if it is there no more."""
-        return next(iter(self._spans(f"{_SPANS} WHERE spans.number = ?", number)), None)
+    def spans_numbered(self, numbers: Sequence[int]) -> dict[int, SpanEntry]:
+        """Spans by their numbers, without those that are there no more."""
+        return {one.number: one for one in self._spans(f"{_SPANS} WHERE spans.number IN {_AMONG}", json.dumps(numbers))}
 
     def span_named(self, span_id: str) -> SpanEntry | None:
         """One span by its id; None if there is no such span."""
@@ -159,18 +160,18 @@ class Catalogue:
         windows = self.spans(video_id, Level.WINDOW)
         return [one for one in windows if one.start_seconds <= second <= one.end_seconds]
 
-    def narrations(self, video_id: str, start_seconds: float, end_seconds: float) -> list[str]:
-        """What was said over the windows inside a span, each sentence once, in order."""
-        rows = self._read(
-            "SELECT narrations FROM spans WHERE video = (SELECT number FROM videos WHERE video_id = ?) AND level = ? "
-            "AND start_seconds >= ? AND end_seconds <= ? ORDER BY start_seconds",
-            video_id, Level.WINDOW.value, start_seconds - 1e-6, end_seconds + 1e-6,
-        )  # fmt: skip
-        return list(dict.fromkeys(line for (text,) in rows for line in json.loads(text)))
+    def narrations(self, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """What is said over spans, by their numbers; nothing of those over which nothing is."""
+        query = f"SELECT number, narrations FROM spans WHERE number IN {_AMONG} AND narrations != '[]'"
+        return {number: tuple(json.loads(text)) for number, text in self._read(query, json.dumps(numbers))}
 
     def thumbnail(self, number: int) -> bytes:
         """The picture of a span as JPEG; empty if it is there no more."""
-        return next((bytes(row[0]) for row in self._read("SELECT jpeg FROM thumbnails WHERE span = ?", number)), b"")
+        return self.thumbnails([number]).get(number, b"")
+
+    def thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """The pictures of spans as JPEG, by their numbers, without those that are there no more."""
+        return dict(self._read(f"SELECT span, jpeg FROM thumbnails WHERE span IN {_AMONG}", json.dumps(numbers)))
 
     def vectors(self, video_id: str, level: Level) -> NDArray[np.float32]:
         """The vectors [n, D] of a video's spans at one level, in the order of `spans`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from ophclip.search.entries import Level, SpanEntry, VideoEntry
 from ophclip.search.filters import Filters
 from ophclip.search.hits import Found, Hit, best_of_each_video, merge_neighbours
 from ophclip.search.queries import instrument_named
+from ophclip.search.ranking import is_apart, ranked_spans, with_spans
 
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
@@ -106,7 +107,7 @@ class SearchIndex:
             ValueError: no such video.
         """
         contents = self._contents
-        return self._path(contents.videos[contents.owner(video_id)])
+        return contents.path(contents.videos[contents.owner(video_id)])
 
     def query_vector(
         self,
@@ -273,20 +274,22 @@ class SearchIndex:
     ) -> list[Hit]:
         contents = self._contents
         allowed_v = contents.facets.allowed(filters) if filters else None
-        table = contents.tables[Level(level)]
+        merges = merge and level == Level.WINDOW and not group_by_video
+        floor = -math.inf if min_score is None else min_score
         fetch = k * _SPANS_A_HIT
         while True:
-            rows, scores = table.search(query_d, fetch, allowed_v)
-            ranked = [
-                _found(contents, Level(level), row, score)
-                for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+            rows, scores = contents.tables[Level(level)].search(query_d, fetch, allowed_v)
+            ranked = ranked_spans(contents, Level(level), rows, scores)
+            kept = [
+                one for one in ranked if (min_score is None or one.score >= min_score) and is_apart(one, apart_from)
             ]
-            kept = [one for one in ranked if (min_score is None or one.score >= min_score) and _apart(one, apart_from)]
-            cut = self._cut(kept, k, group_by_video=group_by_video, merge=merge and level == Level.WINDOW)
-            if len(cut) == k or len(ranked) < fetch or (min_score is not None and ranked[-1].score < min_score):
-                hits = [self._hit(contents, one, Level(level)) for one in cut]
-                return [hit for hit in hits if hit is not None]
+            cut = self._cut(kept, k, group_by_video=group_by_video, merge=merges)
+            if len(cut) == k or len(ranked) < fetch or ranked[-1].score < floor:
+                break
             fetch *= 4
+        if merges:
+            cut = with_spans(contents, cut, query_d, apart_from, **self._lengths)
+        return self._hits(contents, cut, Level(level))
 
     def _require(self, k: int, filters: Filters | None, level: Level | str, min_score: float | None) -> None:
         if not isinstance(k, int) or k < 1:
@@ -303,34 +306,44 @@ class SearchIndex:
     def _cut(self, ranked: Sequence[Found], k: int, *, group_by_video: bool, merge: bool) -> list[Found]:
         if group_by_video:
             return best_of_each_video(ranked, k)
-        if not merge:
-            return list(ranked[:k])
-        window_seconds, stride_seconds = (float(self.about[name]) for name in ("window_seconds", "stride_seconds"))
-        return merge_neighbours(ranked, k, window_seconds=window_seconds, gap_seconds=stride_seconds)
+        return merge_neighbours(ranked, k, background=math.inf, **self._lengths) if merge else list(ranked[:k])
 
-    def _hit(self, contents: Contents, found: Found, level: Level) -> Hit | None:
-        """None if the video was removed by another process meanwhile."""
+    @property
+    def _lengths(self) -> dict[str, float]:
+        about = self.about
+        return {"window_seconds": float(about["window_seconds"]), "gap_seconds": float(about["stride_seconds"])}
+
+    def _hits(self, contents: Contents, cut: Sequence[Found], level: Level) -> list[Hit]:
+        """Without those whose video was removed by another process meanwhile."""
+        numbers = [int(contents.tables[level].number_n[one.row]) for one in cut]
+        bests = self._catalogue.spans_numbered(numbers)
+        pictures = self._catalogue.thumbnails(numbers)
+        insides = [contents.windows_within(one.video_id, one.start_seconds, one.end_seconds) for one in cut]
+        said = {} if level is Level.CLIP else self._catalogue.narrations([one for inside in insides for one in inside])
+        hits = []
+        for one, number, inside in zip(cut, numbers, insides, strict=True):
+            if (best := bests.get(number)) is not None:
+                lines = best.narrations if level is Level.CLIP else [line for w in inside for line in said.get(w, ())]
+                hits.append(self._hit(contents, one, best, lines, pictures.get(number, b"")))
+        return hits
+
+    @staticmethod
+    def _hit(contents: Contents, found: Found, best: SpanEntry, lines: Iterable[str], thumbnail_jpeg: bytes) -> Hit:
         video = contents.by_id[found.video_id]
-        best = self._catalogue.span(int(contents.tables[level].number_n[found.row]))
-        if best is None:
-            return None
-        said = best.narrations
-        if level is not Level.CLIP:
-            said = tuple(self._catalogue.narrations(found.video_id, found.start_seconds, found.end_seconds))
         return Hit(
             hit_id=best.span_id,
             video_id=found.video_id,
-            path=self._path(video),
+            path=contents.path(video),
             start_seconds=found.start_seconds,
             end_seconds=found.end_seconds,
             peak_seconds=(best.start_seconds + best.end_seconds) / 2,
             score=found.score,
             probability=None,
-            level=level,
-            narration=" ".join(said),
+            level=best.level,
+            narration=" ".join(dict.fromkeys(lines)),
             title=video.title,
             license=video.license,
-            thumbnail_jpeg=self._catalogue.thumbnail(best.number),
+            thumbnail_jpeg=thumbnail_jpeg,
         )
 
     def _span(self, hit_id: str) -> SpanEntry:
@@ -338,27 +351,6 @@ class SearchIndex:
         if span is None:
             raise ValueError(f"{hit_id!r}: no such hit in the index; give the hit_id of a hit that `search` returned")
         return span
-
-    def _path(self, video: VideoEntry) -> Path:
-        return (self.folder / video.path).resolve()
-
-
-def _found(contents: Contents, level: Level, row: int, score: float) -> Found:
-    table = contents.tables[level]
-    return Found(
-        row=row,
-        video_id=contents.videos[table.owner_n[row]].video_id,
-        start_seconds=float(table.start_n[row]),
-        end_seconds=float(table.end_n[row]),
-        score=score,
-    )
-
-
-def _apart(found: Found, span: SpanEntry | None) -> bool:
-    """Whether a span overlaps nothing of another."""
-    if span is None or span.video_id != found.video_id:
-        return True
-    return found.end_seconds <= span.start_seconds or found.start_seconds >= span.end_seconds
 
 
 def open_index(folder: Path | str, bundle: Path | str | Loaded | None = None) -> SearchIndex:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ophclip.search.catalogue import Catalogue
+from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
 from ophclip.search.entries import Level
 from retrieval_index import approximate, coded
 from retrieval_index.coded import LEAST_ROWS
@@ -59,6 +59,13 @@ class SpanTable:
         first, last = np.searchsorted(self.owner_n, (owner, owner + 1))
         return slice(int(first), int(last))
 
+    def products(self, query_d: NDArray[np.float32], rows: slice) -> NDArray[np.float32]:
+        """Cosines of a unit vector with some rows, to the last bit those of an exact search."""
+        from retrieval_index.exact import products_in_full  # brings torch
+
+        found_1c = products_in_full(self.rows_nd, query_d[None], np.arange(rows.start, rows.stop)[None])
+        return np.asarray(found_1c[0])
+
     @cached_property
     def _searcher(self) -> Searcher:
         exact = VectorConfig(first_pass="codes") if len(self) >= LEAST_ROWS else VectorConfig()
@@ -79,6 +86,21 @@ def folder_of(index: Path, level: Level) -> Path:
     return index / f"{level.value}s"
 
 
+def require_whole(index: Path) -> None:
+    """See that no file of an index is gone. One whose first run was cut short has no tables at all, and needs none.
+
+    Raises:
+        ValueError: one is, or is damaged; says which.
+    """
+    heads = [folder_of(index, level) / f"{_NAME}.json" for level in Level]
+    wanted = [index / CATALOGUE_NAME, *(heads if any(head.is_file() for head in heads) else ())]
+    gone = next((path for path in wanted if not path.is_file()), None)
+    if gone is not None:
+        raise ValueError(f"{gone}: no such file, expected an index that is whole; run `ophclip index` again")
+    for head in wanted[1:]:
+        read_folder(head.parent, _NAME, ("generation",), _COLUMNS, _STATES)
+
+
 def open_table(catalogue: Catalogue, level: Level, index: Path) -> SpanTable:
     """The table saved in the index' folder if it is of the catalogue's generation, else one made from the catalogue.
 
@@ -88,7 +110,7 @@ def open_table(catalogue: Catalogue, level: Level, index: Path) -> SpanTable:
     if (folder / f"{_NAME}.json").is_file():
         facts, found = read_folder(folder, _NAME, ("generation",), _COLUMNS, _STATES)
         if facts["generation"] == catalogue.generation:
-            columns: dict[str, Any] = {name: found[name] for name in _COLUMNS}
+            columns: dict[str, Any] = {name: np.asarray(found[name]) for name in _COLUMNS}
             return SpanTable(**columns, state={name: found[name] for name in _STATES if name in found})
     return made_table(catalogue, level)
 

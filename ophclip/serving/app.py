@@ -17,12 +17,20 @@ from starlette.staticfiles import StaticFiles
 
 import ophclip
 from ophclip.serving.door import Door
-from ophclip.serving.refusing import refusal
+from ophclip.serving.refusing import RefusedError, refusal
 from ophclip.serving.routes import embedding, running, searching, videos
 from ophclip.serving.service import Service
 from ophclip.serving.watch import Traffic, Watch
 
 _ABOUT = "Search in surgical video by words, pictures, clips or moments. Errors are one line under `error`."
+
+_SEE = "/openapi.json says what is taken"
+_WORDS = {
+    400: f"the body cannot be read as JSON; {_SEE}",
+    404: f"no such route; {_SEE}",
+    405: f"no such method on this route; {_SEE}",
+}
+"""What Starlette and FastAPI refuse themselves."""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -64,7 +72,9 @@ def _add_page(app: FastAPI) -> None:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = "no such route; see /openapi.json" if error.detail == "Not Found" else str(error.detail)
+    words = error.detail
+    if not isinstance(error, RefusedError):
+        words = _WORDS.get(error.status_code, f"{words}; {_SEE}")
     return refusal(error.status_code, words, error.headers)
 
 
@@ -73,4 +83,5 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first: dict[str, Any] = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-    return refusal(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
+    words = first["msg"].removeprefix("Value error, ")
+    return refusal(422, f"{place}: {words}" + ("" if ";" in words else f"; {_SEE}"))

@@ -65,7 +65,10 @@ class Decoders:
             try:
                 news = decoder.take()
             except RuntimeError as error:
-                raise RefusedError(503, "no decoding process starts; see limits.decode_memory_mb") from error
+                raise RefusedError(
+                    503,
+                    "no decoding process starts; start the service with a larger limits.decode_memory_mb",
+                ) from error
             if news is not None:
                 return news[1]
             end = time.monotonic() + seconds

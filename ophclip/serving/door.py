@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ _ADMIN = ("/metrics", "/v1/reload")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _JSON_BYTES = 1_000_000
+_READ_OUT = (413, 415, 429, 503)
+_LINGER_SECONDS, _LINGER_BYTES = 2.0, 16_000_000
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d*)?")
 
 
@@ -67,19 +69,21 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        body = _Body(receive, self._most_bytes(scope), self._limits.seconds)
+        answer = body.read_out_before(send)
         try:
             headers = Headers(scope=scope)
             self._look_at_host(headers)
             _look_at_origin(scope, headers)
             self._look_at_token(scope, headers)
-            bounded = self._bounded(scope, headers, receive)
+            body.require_declared(headers)
             if scope["path"].startswith(_API):
                 with self._gate(scope["path"]).passed():
-                    await self._app(scope, bounded, send)
+                    await self._app(scope, body.receive, answer)
             else:
-                await self._app(scope, bounded, send)
+                await self._app(scope, body.receive, answer)
         except RefusedError as error:
-            await refusal(error.status_code, error.detail, error.headers)(scope, receive, send)
+            await refusal(error.status_code, error.detail, error.headers)(scope, receive, answer)
 
     def _look_at_host(self, headers: Headers) -> None:
         name = _without_port(headers.get("host", "")).lower()
@@ -104,25 +108,20 @@ class Door:
             return self._uploads
         return self._streams if path.endswith("/clip") else self._requests
 
-    def _bounded(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        limits = self._limits
-        uploads = {"/v1/embed/image": limits.picture_mb, "/v1/embed/video": limits.clip_mb}
-        most_bytes = int(uploads[scope["path"]] * 1e6) if scope["path"] in uploads else _JSON_BYTES
-        declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > most_bytes:
-            raise _too_large(most_bytes)
-        return _bounded_body(receive, most_bytes, limits.seconds)
+    def _most_bytes(self, scope: Scope) -> int:
+        uploads = {"/v1/embed/image": self._limits.picture_mb, "/v1/embed/video": self._limits.clip_mb}
+        return int(uploads[scope["path"]] * 1e6) if scope["path"] in uploads else _JSON_BYTES
 
 
 def _look_at_origin(scope: Scope, headers: Headers) -> None:
     """No page of another origin may ask: browsers say where a request comes from, and pages cannot change that."""
     if scope["path"].startswith(_API) and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise RefusedError(403, "asked by a page of another origin; open the service's own page")
+        raise RefusedError(403, "asked by a page of another origin; expected the service's own page, open that")
     origin = headers.get("origin")
     if origin is None or scope["method"] in _SAFE:
         return
     if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-        raise RefusedError(403, "asked by a page of another origin; open the service's own page")
+        raise RefusedError(403, "asked by a page of another origin; expected the service's own page, open that")
 
 
 def _secret(scope: Scope, headers: Headers) -> str:
@@ -145,28 +144,66 @@ def _without_port(host: str) -> str:
     return parts[1] if parts else ""
 
 
-def _bounded_body(receive: Receive, most_bytes: int, seconds: float) -> Receive:
-    """The same messages; raises RefusedError if the body grows larger (413) or takes longer (408)."""
-    taken, arrived = 0, False
-    end = asyncio.get_running_loop().time() + seconds
+class _Body:
+    """The body of a request, bounded in size and time; what is left of one that is refused is read and thrown away, for
+    a while: a client that sends all of it before it reads would else find a broken connection and no answer."""
 
-    async def take() -> Message:
-        nonlocal taken, arrived
-        if arrived:
-            return await receive()
+    def __init__(self, receive: Receive, most_bytes: int, seconds: float) -> None:
+        self._receive = receive
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+        self._end = asyncio.get_running_loop().time() + seconds
+        self._taken = 0
+        self._arrived = False
+
+    def require_declared(self, headers: Headers) -> None:
+        """Raises RefusedError (413) if the request says that its body is larger."""
+        declared = headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > self._most_bytes:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """The next part; raises RefusedError if the body grows larger (413) or takes longer (408)."""
+        if self._arrived:
+            return await self._receive()
         try:
-            async with asyncio.timeout_at(end):
-                message = await receive()
+            async with asyncio.timeout_at(self._end):
+                message = await self._next()
         except TimeoutError as error:
-            raise RefusedError(408, f"the body did not arrive within {seconds:g} s; send it faster") from error
-        taken += len(message.get("body", b""))
-        arrived = not message.get("more_body", False)
-        if taken > most_bytes:
-            raise _too_large(most_bytes)
+            words = f"the body did not arrive within {self._seconds:g} s; send it faster"
+            raise RefusedError(408, words) from error
+        if self._taken > self._most_bytes:
+            raise self._too_large()
         return message
 
-    return take
+    def read_out_before(self, send: Send) -> Send:
+        """`send`, which reads the rest of the body before it ends an answer that closes the connection."""
+        closes = False
 
+        async def answer(message: Message) -> None:
+            nonlocal closes
+            if message["type"] == "http.response.start":
+                closes = message["status"] in _READ_OUT
+            elif closes and not self._arrived and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await self._read_out()
+                message = {"type": "http.response.body"}
+            await send(message)
 
-def _too_large(most_bytes: int) -> RefusedError:
-    return RefusedError(413, f"the body is larger than {most_bytes / 1e6:g} MB; send less")
+        return answer
+
+    async def _read_out(self) -> None:
+        most_bytes = self._taken + _LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self._arrived and self._taken < most_bytes:
+                    await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        self._arrived = not message.get("more_body", False)
+        return message
+
+    def _too_large(self) -> RefusedError:
+        return RefusedError(413, f"the body is larger than {self._most_bytes / 1e6:g} MB; send less")

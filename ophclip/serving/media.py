@@ -41,7 +41,9 @@ class UnchangedFiles:
         try:
             file = path.open("rb", buffering=0)
         except OSError as error:
-            raise RefusedError(404, "clip: the indexed file is gone; put it back, or index anew") from error
+            raise RefusedError(
+                404, "clip: the indexed file is gone; put it back, or run `ophclip index` again and reload"
+            ) from error
         stamp = _stamp(file)
         with self._lock:
             seen = self._seen.get(path)
@@ -51,7 +53,9 @@ class UnchangedFiles:
                 self._seen[path] = seen
         if seen[1] != sha256 or _stamp(file) != stamp:
             file.close()
-            raise RefusedError(409, "clip: the file has changed since it was indexed; run `ophclip index` again")
+            raise RefusedError(
+                409, "clip: the file has changed since it was indexed; run `ophclip index` again and reload"
+            )
         return file
 
 
@@ -100,7 +104,11 @@ def _span(wanted: str, size: int) -> tuple[int, int] | None:
         if end and int(end) < first:
             return None
     if first >= size or first >= stop:
-        raise RefusedError(416, f"clip: no such bytes; it has {size}", {"Content-Range": f"bytes */{size}"})
+        raise RefusedError(
+            416,
+            f"clip: the range begins past the end; ask for bytes from 0 to {size - 1}",
+            {"Content-Range": f"bytes */{size}"},
+        )
     return first, stop
 
 

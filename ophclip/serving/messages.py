@@ -171,6 +171,7 @@ class Phases(_Message):
     """The phases of a video, without gaps."""
 
     prompts: str
+    names: list[str] = Field(description="All phases that are looked for, in any video, in their usual order.")
     spans: list[Phase]
 
 

@@ -31,6 +31,11 @@ class PhaseSpan:
     end_seconds: float
 
 
+def phase_names() -> tuple[str, ...]:
+    """All phases that are looked for, in their usual order."""
+    return tuple(one.label for one in builtin_prompts(PROMPTS).classes)
+
+
 def phases_of(
     embedder: Embedder, spans: Sequence[tuple[float, float]], vectors_wd: NDArray[np.float32], duration_seconds: float
 ) -> tuple[PhaseSpan, ...]:

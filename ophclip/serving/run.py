@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
+import os
+import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,9 +23,12 @@ from ophclip.serving.service import Service
 from ophclip.serving.watch import LOG, JsonLines, Traffic
 from ophclip.serving_options import ServingConfig
 
+_CLEANING_SECONDS = 0.6
+"""What still runs so long after the time that requests had to end is given up."""
+
 
 def serve(folder: Path, config: ServingConfig) -> None:
-    """Answer requests until SIGTERM or SIGINT.
+    """Answer requests until SIGTERM or SIGINT. What is not answered `stop_seconds` later is cut off.
 
     Raises:
         ValueError: the address, the index, its bundle or the file of tokens cannot be used.
@@ -53,17 +60,38 @@ class EndingServer(uvicorn.Server):
             return ends
         traffic: Traffic = self._app.state.traffic
         if not traffic.ending:
-            traffic.ending = True
-            self._end = time.monotonic() + self._app.state.service.config.stop_seconds
-            LOG.info("ending")
+            self._begin_to_end(traffic)
             return False
-        return traffic.under_way == 0 or time.monotonic() > self._end
+        if time.monotonic() > self._end:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            return True
+        return traffic.under_way == 0
+
+    def _begin_to_end(self, traffic: Traffic) -> None:
+        service: Service = self._app.state.service
+        traffic.ending = True
+        self._end = time.monotonic() + service.config.stop_seconds
+        # A thread that decodes or reads a file hears of nothing: it would hold up the end for as long as it takes.
+        last = threading.Timer(service.config.stop_seconds + _CLEANING_SECONDS, _cut_off, [service])
+        last.daemon = True
+        last.start()
+        LOG.info("ending")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         LOG.info("listening", extra={"fields": {"host": host, "port": port}})
+
+
+def _cut_off(service: Service) -> None:
+    """End the process at once, and leave nothing behind."""
+    for decoder in multiprocessing.active_children():
+        decoder.kill()
+    shutil.rmtree(service.uploads, ignore_errors=True)
+    LOG.info("cut off")
+    os._exit(0)
 
 
 def _server(app: FastAPI, config: ServingConfig) -> EndingServer:

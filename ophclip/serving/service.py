@@ -17,6 +17,7 @@ from ingest.shards import decode_jpeg
 from ophclip.models.bundle import Loaded
 from ophclip.search.heat_map import heat_map, overlay_jpeg
 from ophclip.search.index import SearchIndex, open_index
+from ophclip.search.vectors import require_whole
 from ophclip.serving.decoders import Decoders
 from ophclip.serving.decoding import Kind, Upload
 from ophclip.serving.encoder import BatchedEncoder
@@ -80,6 +81,14 @@ class Service:
             before.retired = True
             if not before.readers:
                 before.index.close()
+
+    def require_whole(self) -> None:
+        """See that the index can be opened again.
+
+        Raises:
+            ValueError: a file of it is gone or damaged.
+        """
+        require_whole(self._folder)
 
     @contextmanager
     def reading(self) -> Iterator[OpenIndex]:

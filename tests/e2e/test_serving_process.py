@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -244,3 +245,29 @@ def test_told_to_end_under_load_it_finishes_and_leaves_nothing(index: Path, tmp_
             "ended",
         ]
         assert not running.network_used.exists()
+
+
+def test_told_to_end_it_waits_for_nobody_beyond_its_time(tmp_path: Path) -> None:
+    """Neither for an upload that drips nor for a thread that reads a long file."""
+    index = write_index(tmp_path)
+    with (tmp_path / "videos" / "case_001.mp4").open("r+b") as file:
+        file.truncate(200_000_000_000)
+    with serving(index, tmp_path / "service", "stop_seconds=2") as running:
+        children = running.children()
+        with running.connected() as reading, running.connected() as dripping:
+            reading.sendall(b"GET /v1/videos/case_001/clip HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            head = b"POST /v1/embed/video HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n"
+            dripping.sendall(head + b"\x1aE\xdf\xa3")
+            time.sleep(0.3)
+            running.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            while running.process.poll() is None and time.monotonic() < began + 30:
+                with suppress(OSError):
+                    dripping.sendall(b"x")
+                time.sleep(0.05)
+        seconds = time.monotonic() - began
+        assert running.process.returncode == 0
+        assert 1.9 < seconds < 10, running.lines()  # to read the file takes minutes
+        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+        assert not list((tmp_path / "service" / "temporary").glob("ophclip-*"))
+        assert [line["event"] for line in running.lines()][-1] == "cut off"

@@ -51,9 +51,10 @@ def test_a_video_is_replaced_whole_and_vectors_follow(tmp_path: Path) -> None:
         assert [(one.start_seconds, one.end_seconds) for one in catalogue.spans("v", Level.WINDOW)] == [(0, 4), (2, 6)]
         table = open_table(catalogue, Level.WINDOW, tmp_path)
         np.testing.assert_array_equal(table.rows_nd, -vectors[:2])
-        assert catalogue.narrations("v", 0.0, 6.0) == ["one", "two"]
-        span = catalogue.span(int(table.number_n[1]))
-        assert span is not None
+        first, second = table.number_n.tolist()
+        assert catalogue.narrations([first, second]) == {first: ("one", "two"), second: ("two",)}
+        assert catalogue.spans_numbered([first, 10**6]).keys() == {first}
+        span = catalogue.spans_numbered([second])[second]
         assert span.span_id == f"v/{'b' * 12}/00002000"
         np.testing.assert_array_equal(catalogue.vector(span), -vectors[1])
         assert catalogue.thumbnail(span.number) == b"jpeg"

@@ -300,3 +300,17 @@ def test_what_is_no_text_is_refused(place: tuple[Path, Vectors], text: object) -
 def test_a_single_text_is_no_list_of_them() -> None:
     with pytest.raises(ValueError, match="'v001' is a single text"):
         Filters(video_ids="v001")  # type: ignore[arg-type]
+
+
+def test_an_index_without_one_of_its_files_is_refused_in_one_line(own: Path) -> None:
+    files = [path for path in own.rglob("*") if path.is_file()]
+    assert len(files) == 1 + len(Level) * 6
+    for path in files:
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(ValueError, match="no such file") as told:
+            open_index(own)
+        assert path.name in str(told.value)
+        assert "\n" not in str(told.value)
+        path.write_bytes(content)
+    open_index(own).close()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
 
 import httpx
 import pytest
+import uvicorn
 from served_index import Asking
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +25,7 @@ from starlette.routing import Route
 
 from ophclip.serving.door import COOKIE, Door
 from ophclip.serving.metrics import Metrics
+from ophclip.serving.protocol import patient_protocol
 from ophclip.serving.refusing import RefusedError, refusal
 from ophclip.serving.tokens import Scope, TokenFile, create_token
 from ophclip.serving_options import ServingConfig, UploadLimits
@@ -124,6 +132,54 @@ def test_a_body_is_bounded_whether_its_length_is_told_or_not() -> None:
         assert ask.post(path, content=parts(most // 100)).text == str(most)
         untold = ask.post(path, content=parts(most // 100 + 1))
         assert (untold.status_code, untold.headers["connection"]) == (413, "close")
+
+
+@contextmanager
+def listening(app: Door) -> Iterator[int]:
+    """The port of a server of its own, for clients with sockets."""
+    server = uvicorn.Server(uvicorn.Config(app, http=patient_protocol(5), log_config=None, lifespan="off", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_who_sends_all_before_reading_reads_why_it_was_refused() -> None:
+    """More than socket buffers take: a connection that is closed over unread bytes is reset, and the answer lost."""
+    with listening(door(limits=UploadLimits(picture_mb=1.0))) as port:
+        asked = UrlRequest(f"http://127.0.0.1:{port}/v1/embed/image", data=bytes(14_000_000))
+        with pytest.raises(HTTPError) as refusal:
+            urlopen(asked, timeout=30)
+        with refusal.value as answer:
+            assert (answer.code, answer.headers["connection"]) == (413, "close")
+            assert b"larger than 1 MB" in answer.read()
+        head = b"POST /v1/embed/image HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n" + 140 * (b"186A0\r\n" + bytes(100_000) + b"\r\n") + b"0\r\n\r\n"
+        for rest in (chunked, b"Content-Length: 14000000\r\n\r\n" + bytes(14_000_000)):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                connection.sendall(head + rest)
+                said = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            assert said.startswith(b"HTTP/1.1 413")
+            assert b"larger than 1 MB" in said
+
+
+def test_who_goes_on_sending_after_a_refusal_is_cut_off() -> None:
+    with (
+        listening(door(limits=UploadLimits(picture_mb=1.0))) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as connection,
+    ):
+        connection.sendall(b"POST /v1/embed/image HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000000\r\n\r\n")
+        began, sent = time.monotonic(), 0
+        with suppress(ConnectionError):
+            while time.monotonic() < began + 20:
+                sent += connection.send(bytes(1 << 16))
+                time.sleep(0.01 if sent < 12_000_000 else 0)
+        assert time.monotonic() - began < 15
+        assert sent < 60_000_000
 
 
 def test_a_body_that_comes_too_slowly_is_given_up() -> None:

@@ -236,6 +236,9 @@ def test_phases_cover_the_video_and_are_the_likeliest_sequence(place: Path, ask:
     answer = ask.get("/v1/videos/case_001/phases").json()
     spans = answer["spans"]
     assert answer["prompts"] == "cataract101"
+    assert len(set(answer["names"])) == len(answer["names"]) == 10
+    assert {one["phase"] for one in spans} <= set(answer["names"])
+    assert ask.get("/v1/videos/case_002/phases").json()["names"] == answer["names"]
     assert (spans[0]["start_seconds"], spans[-1]["end_seconds"]) == (0.0, 12.0)
     assert all(one["end_seconds"] == other["start_seconds"] for one, other in pairwise(spans))
     assert all(one["phase"] != other["phase"] for one, other in pairwise(spans))
@@ -314,3 +317,37 @@ def test_an_index_that_grew_is_seen_after_reloading(place: Path, tmp_path: Path)
         assert ask.get("/v1/index").json()["videos"] == 3
     finally:
         service.close()
+
+
+def test_it_is_not_ready_while_a_file_of_its_index_is_gone(place: Path, ask: Asking) -> None:
+    head = place / "index" / "clips" / "spans.json"
+    assert ask.get("/ready").status_code == 200
+    head.rename(head.with_suffix(".away"))
+    answer = ask.get("/ready")
+    assert answer.status_code == 503
+    assert "spans.json: no such file" in answer.json()["error"]
+    head.with_suffix(".away").rename(head)
+    assert ask.get("/ready").status_code == 200
+
+
+def test_every_route_says_what_was_wrong_and_what_to_do(ask: Asking) -> None:
+    """Each operation of the document, asked for what is not there, with a wrong body, and by a wrong method."""
+    document = ask.get("/openapi.json").json()
+    told = {}
+    for template, operations in document["paths"].items():
+        path = template.replace("{hit_id}", "nobody/0").replace("{video_id}", "nobody")
+        answers = [ask("PATCH", path)]
+        for method in operations:
+            if method == "get":
+                answers += [ask.get(path), ask.get(path, params={"limit": "many"})]
+            else:
+                bodies = (b"", b"{", b"[]", b"{}", b'{"text": ""}', b'{"text": "x", "k": 0}', b'{"colour": 1}')
+                answers += [ask.post(path, content=one, headers={"Content-Type": "application/json"}) for one in bodies]
+        told |= {(template, answer.text): answer for answer in answers if answer.status_code >= 400}
+    assert len({template for template, _ in told}) == len(document["paths"])
+    for (template, text), answer in told.items():
+        assert list(answer.json()) == ["error"], (template, text)
+        what, remedy, *_ = answer.json()["error"].split("; ")
+        assert what, template
+        assert remedy, template
+        assert "\n" not in text

@@ -83,7 +83,7 @@ export async function embed(kind, file, manner) {
   return (await read(address("v1", "embed", kind), { method: "POST", body: file, ...manner })).vectors[0];
 }
 
-/** @param {string} videoId @returns {Promise<{spans: Span[]}>} */
+/** @param {string} videoId @returns {Promise<{names: string[], spans: Span[]}>} */
 export const phases = (videoId) => read(address("v1", "videos", videoId, "phases"));
 
 /** @param {string} videoId @param {Query} query @returns {Promise<Curve>} */

@@ -32,10 +32,10 @@ export class Ribbon {
     place.addEventListener("keydown", (event) => this.#walk(event));
   }
 
-  /** @param {Span[]} spans in order @param {number} durationSeconds */
-  show(spans, durationSeconds) {
+  /** A phase has one colour and one number in all videos.
+   * @param {Span[]} spans in order @param {string[]} names of all phases there can be @param {number} durationSeconds */
+  show(spans, names, durationSeconds) {
     this.spans = spans;
-    const names = [...new Set(spans.map((span) => span.phase))];
     const colours = new Map(names.map((name, number) => [name, { ...colourOf(number, names.length), number: number + 1 }]));
     const paint = (/** @type {HTMLElement} */ painted, /** @type {string} */ phase) => {
       const colour = colours.get(phase);
@@ -53,7 +53,8 @@ export class Ribbon {
       made.addEventListener("click", (event) => event.detail || this.onSeek(span.start_seconds));
       return made;
     }));
-    this.legend.replaceChildren(...names.map((name) => {
+    const seen = new Set(spans.map((span) => span.phase));
+    this.legend.replaceChildren(...names.filter((name) => seen.has(name)).map((name) => {
       const key = element("span", { class: "key" });
       key.textContent = paint(key, name);
       return element("li", {}, key, name);

@@ -13,6 +13,7 @@ const STEPS_SECONDS = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1,
 
 const nothing = () => ({
   /** @type {import("./api.js").Span[]} */ spans: [],
+  /** @type {string[]} */ names: [],
   /** @type {import("./api.js").Curve} */ curve: { start_seconds: [], end_seconds: [], scores: [] },
 });
 
@@ -50,7 +51,7 @@ export class Timeline {
     const [likeness, ribbon] = await Promise.allSettled([curve(videoId, query), phases(videoId)]);
     if (asked !== this.#asked) return;
     if (likeness.status === "fulfilled") this.#drawn.curve = likeness.value;
-    if (ribbon.status === "fulfilled") this.#drawn.spans = ribbon.value.spans;
+    if (ribbon.status === "fulfilled") [this.#drawn.spans, this.#drawn.names] = [ribbon.value.spans, ribbon.value.names];
     const flaws = [likeness, ribbon].flatMap((one) => (one.status === "rejected" ? [String(one.reason.message)] : []));
     say(byId("ribbon-flaw", HTMLElement), [...new Set(flaws)].join(" "));
     this.lasts(this.#drawn.curve.end_seconds.at(-1) ?? 0);
@@ -76,7 +77,7 @@ export class Timeline {
   #draw() {
     const { low, high } = this.#curve.show(this.#drawn.curve, this.#durationSeconds);
     this.#curve.mark(this.#marked.hits, this.#marked.opened, this.#durationSeconds);
-    this.ribbon.show(this.#drawn.spans, this.#durationSeconds);
+    this.ribbon.show(this.#drawn.spans, this.#drawn.names, this.#durationSeconds);
     this.#slider.setAttribute("aria-valuemax", this.#durationSeconds.toFixed(1));
     byId("scale-text", HTMLElement).textContent = high > low ? `similarity ${low.toFixed(3)} to ${high.toFixed(3)}` : "";
     byId("scale-end", HTMLElement).textContent = clock(this.#durationSeconds);

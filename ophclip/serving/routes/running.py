@@ -20,10 +20,13 @@ async def health() -> Status:
 
 
 @router.get("/ready", responses=refusals())
-async def ready(request: Request) -> Status:
-    """Whether it takes requests: its model is loaded and has answered a query, and it is not about to end."""
+async def ready(request: Request, service: TheService) -> Status:
+    """Whether it takes requests: its model is loaded and has answered a query, no file of its index is gone, and it is
+    not about to end."""
     if request.app.state.traffic.ending:
-        raise RefusedError(503, "the service is about to end")
+        raise RefusedError(503, "the service is about to end; ask again when it is back")
+    with answered_with(503):
+        service.require_whole()
     return Status(status="ready")
 
 
@@ -45,9 +48,13 @@ def reload(service: TheService) -> Status:
 def session(given: Session, request: Request, service: TheService) -> Response:
     """Keep a token in a cookie that scripts cannot read, for pictures and videos, to which a page adds no headers."""
     if service.tokens is None:
-        raise RefusedError(404, "this service asks for no token")
+        raise RefusedError(404, "this service asks for no token; go on without a session")
     if service.tokens.find(given.token) is None:
-        raise RefusedError(401, "no valid token; ask whoever runs the service", {"WWW-Authenticate": "Bearer"})
+        raise RefusedError(
+            401,
+            "no valid token; give one that `ophclip token create` printed, or ask whoever runs the service",
+            {"WWW-Authenticate": "Bearer"},
+        )
     answer = Response(status_code=204)
     answer.set_cookie(
         COOKIE, given.token, httponly=True, samesite="strict", secure=request.url.scheme == "https", path="/"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from ophclip.serving.media import media_response
 from ophclip.serving.messages import CurvePoints, Phase, Phases, Query, Video, Videos
-from ophclip.serving.phases import PROMPTS
+from ophclip.serving.phases import PROMPTS, phase_names
 from ophclip.serving.routes.shared import TheIndex, TheService, answered_with, query_of, refusals
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
@@ -53,6 +53,7 @@ def phases(video_id: str, held: TheIndex, service: TheService) -> Phases:
     spans = service.phases(held, video_id)
     return Phases(
         prompts=PROMPTS,
+        names=list(phase_names()),
         spans=[Phase(phase=one.phase, start_seconds=one.start_seconds, end_seconds=one.end_seconds) for one in spans],
     )
 
