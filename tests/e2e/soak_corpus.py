@@ -34,7 +34,7 @@ INGEST = (
 BEHIND = ("nice", "-n", "10", sys.executable)
 """What can wait, as one lets it run beside a service and a training on two cores."""
 IN_USE = (
-    *("another ingest is writing it", "something is adding to this index", "a purge is taking a video out"),
+    *("another ingest is writing it", "another run is writing it"),
     *("a purge has not ended", "in use by another process", "cannot be emptied"),
 )
 """How a command says that another one holds what it needs."""
