@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ophclip.progress import Progress
 from ophclip.search.asking import Asker
-from ophclip.search.build import IndexSummary, add_to_index, remove_video
 from ophclip.search.calibration import read_calibration
 from ophclip.search.catalogue import CATALOGUE_NAME, Catalogue
 from ophclip.search.contents import Contents
@@ -28,6 +27,7 @@ from ophclip.search.ranking import is_apart, ranked_spans, with_spans
 if TYPE_CHECKING:
     from ophclip.models.bundle import Loaded
     from ophclip.models.inputs import Picture
+    from ophclip.search.build import IndexSummary
 
 _SPANS_A_HIT = 12
 """Spans looked at first for each hit: several merge into one."""
@@ -243,6 +243,8 @@ class SearchIndex:
         Raises:
             ValueError: nothing to index, or nothing that could be indexed.
         """
+        from ophclip.search.build import add_to_index  # brings the manifest, which a search has no use for
+
         with self._changing:
             given = {name: None if one is None else Path(one) for name, one in (("corpus", corpus), ("videos", videos))}
             summary = add_to_index(self.folder, self.loaded, **given, progress=progress)
@@ -255,6 +257,8 @@ class SearchIndex:
         Raises:
             ValueError: no such video.
         """
+        from ophclip.search.build import remove_video
+
         with self._changing:
             self._contents.owner(video_id)
             remove_video(self.folder, video_id)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -333,7 +334,7 @@ def test_it_is_not_ready_while_a_file_of_its_index_is_gone(place: Path, ask: Ask
 def test_every_route_says_what_was_wrong_and_what_to_do(ask: Asking) -> None:
     """Each operation of the document, asked for what is not there, with a wrong body, and by a wrong method."""
     document = ask.get("/openapi.json").json()
-    told = {}
+    told: dict[tuple[str, str], Any] = {}
     for template, operations in document["paths"].items():
         path = template.replace("{hit_id}", "nobody/0").replace("{video_id}", "nobody")
         answers = [ask("PATCH", path)]
