@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_corpus import write_corpus
 
-from ophclip.config import AugmentConfig, DataConfig, TrainerConfig
+from ophclip.config import AugmentConfig, DataConfig, RankStrategy, TrainerConfig
 from ophclip.data.augment import Augment
 from ophclip.data.batch import VideoBatch
 from ophclip.data.module import CorpusDataModule
@@ -87,6 +88,19 @@ def test_what_collectives_say_of_other_ranks_becomes_one_line_and_what_is_no_col
     for said, ranks in (("mat1 and mat2 cannot be multiplied", first), (GONE, Ranks())):
         with pytest.raises(RuntimeError, match=re.escape(said)):
             _raises(said, ranks)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"timeout_minutes": 0.0}, r"^trainer.timeout_minutes: must be positive"),
+        ({"strategy": RankStrategy.FSDP, "micro_batch": 2}, r"^trainer.micro_batch: fsdp wants all ranks to compute"),
+        ({"strategy": RankStrategy.FSDP, "compile": True}, r"^trainer.compile: not offered with trainer.strategy=fsdp"),
+    ],
+)
+def test_options_that_ranks_cannot_keep_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        TrainerConfig(**wrong)
 
 
 def test_a_checksum_knows_every_bit_and_the_order() -> None:
