@@ -67,7 +67,7 @@ def test_a_folder_becomes_a_corpus_and_a_second_run_does_nothing(source: Path, t
     messages: list[tuple[int, int, str]] = []
     summary = ingest(source, corpus, CONFIG, lambda *message: messages.append(message))
     assert (summary.videos, summary.processed, summary.done, summary.silent) == (2, 2, 2, 2)
-    assert messages[0] == (0, 2, "loading the recogniser")
+    assert messages[0] == (0, 2, "loading the model")
     assert (2, 2) in [message[:2] for message in messages]
     reader = ShardReader(corpus)
     reader.verify()
