@@ -170,14 +170,20 @@ class Corpus:
             rows = manifest.videos()
         by_name = {row.source_relative: row for row in rows}
         purged = {content for line in read_ledger(self.corpus) for content in line["content_sha256"]}
-        ends: Counter[str] = Counter()
+        end_of: dict[str, str] = {}
         for name, kind in sorted(self.given.items()):
             content = hashlib.sha256((self.videos / name).read_bytes()).hexdigest()
             end = "purged" if content in purged else by_name[name].state.value if name in by_name else "lost"
-            ends[end] += 1
+            end_of[name] = end
             require(end != "purged" or name not in by_name, "corpus", f"{name} was purged and is in the manifest")
             reason = by_name[name].reason if name in by_name else ""
-            require(end in ALLOWED[kind], "corpus", f"{kind} {name}: {end} {reason}")
+            allowed = ALLOWED["copy" if f"copy_of_{name}" in self.given else kind]
+            require(end in allowed, "corpus", f"{kind} {name}: {end} {reason}")
+        for name in self.given.keys() & {f"copy_of_{name}" for name in self.given}:
+            pair = (end_of[name.removeprefix("copy_of_")], end_of[name])
+            # They come together, and then the first by name is kept.
+            require(sorted(pair) in (["done", "rejected"], ["purged", "purged"]), "corpus", f"{name}: {pair}")
+        ends = Counter(end_of.values())
         require(not by_name.keys() - self.given.keys(), "corpus", "the manifest holds what was not given")
         require(sum(ends.values()) == len(self.given), "corpus", f"{len(self.given)} given, {dict(ends)}")
         done = {row.video_id for row in rows if row.state is State.DONE}
