@@ -41,6 +41,6 @@ def test_a_cropped_mirrored_trimmed_copy_of_a_real_evaluation_video_is_refused(r
         assert ("mirrored" in how, "cropped" in how) == ("mirrored" in file, True)
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(duplicates, "against")
-        patch.delattr(repeats, "near_duplicates")
+        patch.delattr(repeats, "matches")
         again = ingest(videos, tmp_path / "corpus", config)
     assert {one.file: one for one in again.reports} == told, "nothing is new, so nothing is compared"

@@ -255,7 +255,7 @@ def test_a_run_that_is_ended_time_and_again_goes_on_as_if_nothing_had_happened(
         assert runner.stdin is not None
         assert runner.stdout is not None
         for ending, stop_at in zip(endings, (3, 7, 11, 16, 21), strict=True):
-            runner.stdin.write(json.dumps({"options": options, "ranks": 1}) + "\n")
+            runner.stdin.write(json.dumps({"options": options, "ranks": 1, "launcher": "torchrun"}) + "\n")
             runner.stdin.flush()
             (process,) = json.loads(runner.stdout.readline())
             deadline = time.monotonic() + 120
