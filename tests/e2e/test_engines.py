@@ -55,7 +55,8 @@ def command(source: Path, corpus: Path, options: Sequence[str]) -> list[str]:
 
 def environment() -> dict[str, str]:
     paths = os.pathsep.join(path for path in sys.path if path)
-    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    # Ray's workers are nice, and would wait behind all other tests.
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 
 
 def run(source: Path, corpus: Path, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
