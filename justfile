@@ -43,7 +43,7 @@ soak cases="10000" out="outputs/soak":
     OMP_NUM_THREADS=1 python tests/e2e/fuzz_runner.py {{ cases }}
     OMP_NUM_THREADS=1 python -m pytest -m slow tests/e2e/test_ingest_faults.py
     OMP_NUM_THREADS=1 OPHCLIP_FAULT_STEP=1 python -m pytest -m slow tests/e2e/test_faults_stages.py
-    python tests/e2e/soak_runner.py {{ out }}
+    OMP_NUM_THREADS=1 python tests/e2e/soak_runner.py {{ out }}
 
 # style, types and import directions
 check:
